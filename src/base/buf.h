@@ -30,23 +30,23 @@ enum buf_class {
 
 /* A buffer's descriptor. Data is [off, off + len) of the buffer's bytes. Lies in the arena. */
 struct buf {
-	u32 next;  /* next buffer of the chain, NIL at the end; the free list's link while free */
-	u32 off;   /* first byte of data */
-	u32 len;   /* bytes of data */
-	u32 refs;  /* 0 means free */
+	u32 next; /* next buffer of the chain, NIL at the end; the free list's link while free */
+	u32 off;  /* first byte of data */
+	u32 len;  /* bytes of data */
+	u32 refs; /* 0 means free */
 };
 _Static_assert(sizeof(struct buf) == 16, "four descriptors a cache line");
 
 struct buf_pool_config {
-	u32 small;  /* how many small buffers */
-	u32 large;  /* how many large buffers */
+	u32 small; /* how many small buffers */
+	u32 large; /* how many large buffers */
 };
 
 struct buf_pool {
-	struct buf *descs;       /* small first, then large */
-	u8 *bytes[BUF_CLASSES];  /* first byte of each class */
+	struct buf *descs;      /* small first, then large */
+	u8 *bytes[BUF_CLASSES]; /* first byte of each class */
 	u32 count[BUF_CLASSES];
-	u32 free[BUF_CLASSES];   /* heads of the free lists */
+	u32 free[BUF_CLASSES]; /* heads of the free lists */
 	u32 n_free[BUF_CLASSES];
 	u64 exhausted[BUF_CLASSES]; /* allocations refused, for statistics */
 };
@@ -88,8 +88,7 @@ static inline u8 *buf_bytes(const struct buf_pool *pool, u32 index)
 {
 	if (likely(index < pool->count[BUF_SMALL]))
 		return pool->bytes[BUF_SMALL] + (size_t)index * BUF_SMALL_BYTES;
-	return pool->bytes[BUF_LARGE] +
-	       (size_t)(index - pool->count[BUF_SMALL]) * BUF_LARGE_BYTES;
+	return pool->bytes[BUF_LARGE] + (size_t)(index - pool->count[BUF_SMALL]) * BUF_LARGE_BYTES;
 }
 
 static inline u8 *buf_data(struct buf_pool *pool, u32 index)
@@ -110,7 +109,7 @@ static inline u32 buf_alloc(struct buf_pool *pool, enum buf_class cls)
 	b = &pool->descs[index];
 	pool->free[cls] = b->next;
 	pool->n_free[cls]--;
-	*b = (struct buf){ .next = NIL, .refs = 1 };
+	*b = (struct buf){.next = NIL, .refs = 1};
 	return index;
 }
 
@@ -139,7 +138,7 @@ static inline void buf_put_chain(struct buf_pool *pool, u32 index)
 	}
 }
 
-#define buf_for_each(pool, index, head)                                                            \
+#define buf_for_each(pool, index, head) \
 	for (u32 index = (head); index != NIL; index = (pool)->descs[index].next)
 
 /* Copies `len` bytes that start `skip` bytes into the chain's data; returns bytes copied (fewer

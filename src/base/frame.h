@@ -53,7 +53,7 @@ struct tx_frame {
 	u8 header_off;
 	u8 header_len;
 	u16 port;
-	u16 csum_start;  /* offset from the first byte where the checksum begins, 0: nothing to do */
+	u16 csum_start; /* offset from the first byte where the checksum begins, 0: nothing to do */
 	u16 csum_offset; /* from csum_start to the checksum's field, which holds the pseudo sum */
 	u16 gso_bytes;   /* cut the payload into segments of this many bytes; 0: do not cut */
 	u8 gso_v6;       /* superframe's IP version: 1 IPv6, 0 IPv4 */
@@ -61,7 +61,7 @@ struct tx_frame {
 	u32 payload_buf;
 	u32 payload_off; /* within the buffer (not relative to buf.off) */
 	u32 payload_len;
-	u32 conn;        /* index of the connection that sent it, for traces; NIL: none */
+	u32 conn; /* index of the connection that sent it, for traces; NIL: none */
 };
 _Static_assert(sizeof(struct tx_frame) == 156, "");
 

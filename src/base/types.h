@@ -28,13 +28,13 @@ typedef u32 be32;
 /* The index that names no object, buffer, or block. */
 #define NIL UINT32_MAX
 
-#define MUST_CHECK      __attribute__((warn_unused_result))
-#define ALIGNED(n)      __attribute__((aligned(n)))
-#define likely(x)       __builtin_expect(!!(x), 1)
-#define unlikely(x)     __builtin_expect(!!(x), 0)
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-#define prefetch(p)     __builtin_prefetch((p), 0, 3)
-#define prefetchw(p)    __builtin_prefetch((p), 1, 3)
+#define MUST_CHECK    __attribute__((warn_unused_result))
+#define ALIGNED(n)    __attribute__((aligned(n)))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define prefetch(p)   __builtin_prefetch((p), 0, 3)
+#define prefetchw(p)  __builtin_prefetch((p), 1, 3)
 
 #define CACHE_LINE_BYTES 64u
 
@@ -42,17 +42,17 @@ typedef u32 be32;
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
-#define min_of(a, b)                                                                               \
-	({                                                                                         \
-		__typeof__(a) _a = (a);                                                            \
-		__typeof__(b) _b = (b);                                                            \
-		_a < _b ? _a : _b;                                                                 \
+#define min_of(a, b)                    \
+	({                              \
+		__typeof__(a) _a = (a); \
+		__typeof__(b) _b = (b); \
+		_a < _b ? _a : _b;      \
 	})
-#define max_of(a, b)                                                                               \
-	({                                                                                         \
-		__typeof__(a) _a = (a);                                                            \
-		__typeof__(b) _b = (b);                                                            \
-		_a > _b ? _a : _b;                                                                 \
+#define max_of(a, b)                    \
+	({                              \
+		__typeof__(a) _a = (a); \
+		__typeof__(b) _b = (b); \
+		_a > _b ? _a : _b;      \
 	})
 
 static inline be16 cpu_to_be16(u16 v)
@@ -85,12 +85,12 @@ typedef struct {
 
 static inline tcp_seq seq_of(u32 n)
 {
-	return (tcp_seq){ n };
+	return (tcp_seq){n};
 }
 
 static inline tcp_seq seq_add(tcp_seq a, u32 bytes)
 {
-	return (tcp_seq){ a.n + bytes };
+	return (tcp_seq){a.n + bytes};
 }
 
 /* Distance from b forward to a; negative when a lies before b. */
@@ -149,7 +149,7 @@ static inline bool ip_addr_eq(const struct ip_addr *a, const struct ip_addr *b)
 
 static inline bool ip_addr_is_v4(const struct ip_addr *a)
 {
-	static const u8 mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	static const u8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* struct <layer>_<class> for every layer and class of the schema. Included by state/state.h only. */
+/* struct <layer>_<class> for every layer and class of the schema. Included by state/state.h only.
+ */
 #define FIELD_NEIGHBOR_CONST(t, n)
 #define FIELD_NEIGHBOR_CACHED(t, n)
 #define FIELD_NEIGHBOR_DELEGATED(t, n)
@@ -9,7 +10,7 @@
 #define FIELD_TCP_CONST(t, n)
 #define FIELD_TCP_CACHED(t, n)
 #define FIELD_TCP_DELEGATED(t, n)
-#define FIELD(t, n) state_t_##t n;
+#define FIELD(t, n)                               state_t_##t n;
 #define VAR(layer, cls, type, name, unit, source) FIELD_##layer##_##cls(type, name)
 
 #undef FIELD_NEIGHBOR_CONST

@@ -65,11 +65,11 @@ size_t tcp_engine_bytes(void);
  * (4096-aligned, may be shared memory). Both are the caller's and outlive the engine; `bufs` too.
  */
 void tcp_engine_init(struct tcp_engine *e, void *arena, const struct tcp_engine_config *config,
-		     struct buf_pool *bufs);
+                     struct buf_pool *bufs);
 
 /* As tcp_engine_init(), over an arena that holds an engine's tables: keeps them. */
 void tcp_engine_attach(struct tcp_engine *e, void *arena, const struct tcp_engine_config *config,
-		       struct buf_pool *bufs, u64 now_ns);
+                       struct buf_pool *bufs, u64 now_ns);
 
 /* Throws lookup, free lists and timers away and makes them anew from the tables. */
 void tcp_engine_rebuild(struct tcp_engine *e, u64 now_ns);
@@ -78,18 +78,18 @@ void tcp_engine_rebuild(struct tcp_engine *e, u64 now_ns);
 
 /* A new neighbor, its index in *ret_neighbor. -ENOSPC: table full. */
 int tcp_neighbor_add(struct tcp_engine *e, const struct neighbor_state *state,
-		     u32 *ret_neighbor) MUST_CHECK;
+                     u32 *ret_neighbor) MUST_CHECK;
 /* Writes CACHED: one write, however many connections depend on it (R59). */
 void tcp_neighbor_update(struct tcp_engine *e, u32 neighbor, const struct neighbor_cached *cached);
 void tcp_neighbor_export(struct tcp_engine *e, u32 neighbor, u64 now_ns,
-			 struct neighbor_state *ret_state);
+                         struct neighbor_state *ret_state);
 /* -EBUSY while a path refers to it. */
 int tcp_neighbor_remove(struct tcp_engine *e, u32 neighbor) MUST_CHECK;
 /* Stops (or lets go on) all transmission over it; data goes on being received (R35). */
 void tcp_neighbor_set_valid(struct tcp_engine *e, u32 neighbor, bool valid);
 
 int tcp_path_add(struct tcp_engine *e, const struct path_state *state, u32 neighbor,
-		 u32 *ret_path) MUST_CHECK;
+                 u32 *ret_path) MUST_CHECK;
 void tcp_path_update(struct tcp_engine *e, u32 path, const struct path_cached *cached);
 /* Re-parents the path: one write (R68). */
 void tcp_path_set_neighbor(struct tcp_engine *e, u32 path, u32 neighbor);
@@ -110,7 +110,7 @@ int tcp_path_remove(struct tcp_engine *e, u32 path) MUST_CHECK;
  * invariant (tcp_state_check()).
  */
 int tcp_conn_import(struct tcp_engine *e, const struct tcp_state *state, u32 path, u64 now_ns,
-		    u32 *ret_conn) MUST_CHECK;
+                    u32 *ret_conn) MUST_CHECK;
 
 /* Why a state cannot be imported: NULL when it can, else a static sentence. Total: any bytes. */
 const char *tcp_state_check(const struct tcp_state *state);
@@ -132,28 +132,29 @@ void tcp_conn_free(struct tcp_engine *e, u32 conn);
 void tcp_conn_update(struct tcp_engine *e, u32 conn, const struct tcp_cached *cached, u64 now_ns);
 void tcp_conn_set_valid(struct tcp_engine *e, u32 conn, bool valid);
 
-/* -- connections: opening (RFC 9293 3.5) -------------------------------------------------------- */
+/* -- connections: opening (RFC 9293 3.5) --------------------------------------------------------
+ */
 
 struct tcp_open_params {
 	u32 path;
 	u16 local_port;
 	u16 remote_port;
-	u8 options;            /* tcp_option_bits offered or accepted */
+	u8 options; /* tcp_option_bits offered or accepted */
 	u8 rcv_wscale;
-	u16 mss;               /* announced */
+	u16 mss; /* announced */
 	struct tcp_cached settings;
 };
 
 /* Active open: SYN goes out at the next flush. -EEXIST, -ENOSPC. */
 int tcp_open(struct tcp_engine *e, const struct tcp_open_params *params, u64 now_ns,
-	     u32 *ret_conn) MUST_CHECK;
+             u32 *ret_conn) MUST_CHECK;
 
 /*
  * Passive open: `frame` is a SYN that tcp_input() gave back with FRAME_TO_HOST and that the owner
  * accepts; a connection in SYN_RECEIVED results. The frame stays the caller's.
  */
 int tcp_open_passive(struct tcp_engine *e, const struct rx_frame *frame,
-		     const struct tcp_open_params *params, u64 now_ns, u32 *ret_conn) MUST_CHECK;
+                     const struct tcp_open_params *params, u64 now_ns, u32 *ret_conn) MUST_CHECK;
 
 /* -- connections: data ------------------------------------------------------------------------- */
 
@@ -234,16 +235,16 @@ const struct tcp_engine_counters *tcp_engine_counters(const struct tcp_engine *e
 
 /* Which connection owns the 4-tuple; NIL: none. Addresses as in ip_addr. */
 u32 tcp_lookup(const struct tcp_engine *e, const struct ip_addr *local,
-	       const struct ip_addr *remote, u16 local_port, u16 remote_port);
+               const struct ip_addr *remote, u16 local_port, u16 remote_port);
 
 u32 tcp_conn_path(const struct tcp_engine *e, u32 conn);
 u32 tcp_path_neighbor(const struct tcp_engine *e, u32 path);
 u8 tcp_conn_state(const struct tcp_engine *e, u32 conn); /* enum tcp_state_name */
 
 struct tcp_engine_usage {
-	u32 connections, paths, neighbors;             /* in use */
+	u32 connections, paths, neighbors; /* in use */
 	u32 max_connections, max_paths, max_neighbors;
-	u32 bytes_per_connection;                      /* arena bytes, lookup and timer included */
+	u32 bytes_per_connection; /* arena bytes, lookup and timer included */
 };
 void tcp_engine_usage(const struct tcp_engine *e, struct tcp_engine_usage *ret_usage);
 
