@@ -12,10 +12,10 @@
 #include "base/types.h"
 
 /* Traps when `condition` is false. Always compiled in; keep it cheap on hot paths. */
-#define ASSERT(condition)                                                                          \
-	do {                                                                                       \
-		if (unlikely(!(condition)))                                                        \
-			__builtin_trap();                                                          \
+#define ASSERT(condition)                   \
+	do {                                \
+		if (unlikely(!(condition))) \
+			__builtin_trap();   \
 	} while (0)
 
 /* Traps: control can only come here through a bug of ours. */

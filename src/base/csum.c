@@ -9,7 +9,8 @@ static u64 load64(const u8 *p)
 	return v;
 }
 
-/* Four lanes of 32-bit words in 64-bit sums: no carry chain, and 2^32 words before one overflows. */
+/* Four lanes of 32-bit words in 64-bit sums: no carry chain, and 2^32 words before one overflows.
+ */
 static u64 sum_words(const u8 *p, size_t words)
 {
 	u64 a = 0, b = 0, c = 0, d = 0;
@@ -32,7 +33,7 @@ static u64 sum_words(const u8 *p, size_t words)
 u64 csum_bytes(u64 sum, const void *data, size_t len)
 {
 	const u8 *p = data;
-	u8 tail[8] = { 0 };
+	u8 tail[8] = {0};
 
 	sum = csum_add(sum, sum_words(p, len / 8));
 	if (len % 8) {

@@ -70,10 +70,10 @@ static inline be16 csum_replace32(be16 check, be32 was, be32 is)
 	return csum_finish((u64)(u16)~check + (u32)~was + is);
 }
 
-/* The pseudo-header's sum of TCP, ICMPv6 and the like (RFC 9293 3.1, RFC 8200 8.1). `len` is that of
- * the upper layer's header and data. Both addresses are of one family. */
+/* The pseudo-header's sum of TCP, ICMPv6 and the like (RFC 9293 3.1, RFC 8200 8.1). `len` is that
+ * of the upper layer's header and data. Both addresses are of one family. */
 static inline u64 csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst, u8 protocol,
-			      u32 len)
+                              u32 len)
 {
 	u64 a, b;
 	u64 sum = (u64)cpu_to_be32(len) + cpu_to_be32(protocol);

@@ -41,7 +41,7 @@ int flowtab_insert(struct flowtab *t, u32 hash, u32 index)
 		return -ENOSPC;
 	while (t->entry[pos].index != NIL)
 		pos = (pos + 1) & t->mask;
-	t->entry[pos] = (struct flowtab_entry){ .hash = hash, .index = index };
+	t->entry[pos] = (struct flowtab_entry){.hash = hash, .index = index};
 	t->n++;
 	return 0;
 }
@@ -78,7 +78,7 @@ int flowtab_remove(struct flowtab *t, u32 hash, u32 index)
 }
 
 int flowtab_rebuild(struct flowtab *t, u32 count,
-		    bool (*hash_of)(void *context, u32 index, u32 *ret_hash), void *context)
+                    bool (*hash_of)(void *context, u32 index, u32 *ret_hash), void *context)
 {
 	clear(t);
 	for (u32 i = 0; i < count; i++) {

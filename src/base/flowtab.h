@@ -3,8 +3,8 @@
  * A table from 32-bit hashes to indices: open addressing, linear probing, deletion by backward
  * shift, so there are no tombstones and a table lives forever.
  *
- * It does not know the keys: a lookup walks the candidates of a hash and the caller compares its own
- * keys, which lie in its control blocks. Eight entries a cache line. It is never authoritative:
+ * It does not know the keys: a lookup walks the candidates of a hash and the caller compares its
+ * own keys, which lie in its control blocks. Eight entries a cache line. It is never authoritative:
  * flowtab_rebuild() makes it anew from whatever is.
  */
 #ifndef BASE_FLOWTAB_H
@@ -41,8 +41,8 @@ int flowtab_remove(struct flowtab *t, u32 hash, u32 index);
  * its hash. -ENOSPC when there are more than fit; the table holds the first ones then.
  */
 MUST_CHECK int flowtab_rebuild(struct flowtab *t, u32 count,
-			       bool (*hash_of)(void *context, u32 index, u32 *ret_hash),
-			       void *context);
+                               bool (*hash_of)(void *context, u32 index, u32 *ret_hash),
+                               void *context);
 
 /* Brings the hash's first cache line nearer; call it for frame n + k while working on frame n. */
 static inline void flowtab_prefetch(const struct flowtab *t, u32 hash)
@@ -67,8 +67,8 @@ static inline u32 flowtab_next(const struct flowtab *t, u32 hash, u32 *pos)
 }
 
 /* Walks the candidates of a hash. The table must not change meanwhile. */
-#define flowtab_for_each(t, hash, index)                                                           \
-	for (u32 index##_pos = (hash), index = flowtab_next((t), (hash), &index##_pos);            \
+#define flowtab_for_each(t, hash, index)                                                \
+	for (u32 index##_pos = (hash), index = flowtab_next((t), (hash), &index##_pos); \
 	     index != NIL; index = flowtab_next((t), (hash), &index##_pos))
 
 #endif

@@ -184,11 +184,11 @@ void fmt_ip_port(struct fmt *f, const struct ip_addr *ip, u16 port)
 static void json_char(struct fmt *f, u8 c)
 {
 	if (c == '"' || c == '\\') {
-		char b[2] = { '\\', (char)c };
+		char b[2] = {'\\', (char)c};
 
 		fmt_mem(f, b, 2);
 	} else if (c < 0x20) {
-		char b[6] = { '\\', 'u', '0', '0', hex_digit[c >> 4], hex_digit[c & 15] };
+		char b[6] = {'\\', 'u', '0', '0', hex_digit[c >> 4], hex_digit[c & 15]};
 
 		fmt_mem(f, b, 6);
 	} else {

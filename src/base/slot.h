@@ -3,8 +3,8 @@
  * Slots with generations: what an object's handle is made of (R49).
  *
  * A handle is generation << 32 | index. The generation of a slot is odd while it is taken and even
- * while it is free, and grows with every change, so that a handle kept too long is refused and never
- * followed to the next owner of its index. Handle 0 is never given out.
+ * while it is free, and grows with every change, so that a handle kept too long is refused and
+ * never followed to the next owner of its index. Handle 0 is never given out.
  *
  * Generations lie in memory of the caller and are authoritative; the free list is rebuilt from them
  * by a scan. Not thread-safe.

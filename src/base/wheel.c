@@ -16,8 +16,7 @@ static u32 list_of(const struct wheel *w, u64 tick)
 	if (tick <= w->now_tick)
 		return WHEEL_DUE;
 	level = (63 - (u32)__builtin_clzll(tick ^ w->now_tick)) / WHEEL_DIGIT_BITS;
-	return level * WHEEL_SLOTS +
-	       (u32)(tick >> (level * WHEEL_DIGIT_BITS) & (WHEEL_SLOTS - 1));
+	return level * WHEEL_SLOTS + (u32)(tick >> (level * WHEEL_DIGIT_BITS) & (WHEEL_SLOTS - 1));
 }
 
 static void mark(struct wheel *w, u32 list, bool occupied)
@@ -142,7 +141,7 @@ static u32 first_list(const struct wheel *w, u64 *ret_tick)
 			continue;
 		digit = (u32)__builtin_ctzll(w->occupied[level]);
 		*ret_tick = (w->now_tick >> (shift + WHEEL_DIGIT_BITS) << WHEEL_DIGIT_BITS | digit)
-			    << shift;
+		            << shift;
 		return level * WHEEL_SLOTS + digit;
 	}
 	return WHEEL_LISTS;

@@ -2,9 +2,10 @@
 /*
  * A hierarchical timer wheel over entries named by index: arm, cancel and expire in O(1).
  *
- * 8 levels of 64 slots, a tick is 2^20 ns (about 1.05 ms), so every time below 2^63 ns fits. An entry never
- * fires early and at most one tick late. Entries are an array of the caller's; their `expires_ns` is
- * authoritative, the links and the wheel itself are rebuilt from it by a scan (wheel_rebuild).
+ * 8 levels of 64 slots, a tick is 2^20 ns (about 1.05 ms), so every time below 2^63 ns fits. An
+ * entry never fires early and at most one tick late. Entries are an array of the caller's; their
+ * `expires_ns` is authoritative, the links and the wheel itself are rebuilt from it by a scan
+ * (wheel_rebuild).
  *
  * Most timers of TCP are pushed on or cancelled before they fire, so both only write `expires_ns`:
  * the entry stays in the slot where it is linked, and is linked anew (or dropped) when that slot
@@ -95,7 +96,8 @@ static inline u64 wheel_next_ns(const struct wheel *w)
 	return WHEEL_OFF;
 }
 
-/* Arms an entry, or moves one that is armed. A time with WHEEL_OFF_BIT (WHEEL_OFF is one) cancels. */
+/* Arms an entry, or moves one that is armed. A time with WHEEL_OFF_BIT (WHEEL_OFF is one) cancels.
+ */
 static inline void wheel_arm(struct wheel *w, u32 index, u64 expires_ns)
 {
 	struct wheel_entry *e = &w->entry[index];
