@@ -143,7 +143,12 @@ struct forward_call {
 struct data_completion {
 	u8 kind;    /* enum data_kind */
 	u16 status; /* OK, UPLOAD_IN_PROGRESS, ABORTED, BAD_STATE */
-	u32 bytes;  /* recv: filled; send: acknowledged bytes (the rest goes back to the host) */
+	u32 bytes;  /* recv: filled; send: acknowledged bytes */
+	/* Send that ended with UPLOAD_IN_PROGRESS: bytes after the acknowledged ones that travel in
+	 * the connection's state (DELEGATED, send). Only what lies beyond bytes + queued goes back
+	 * to the host to be sent again. Also when the upload is rolled back. Disconnect: 1 when the
+	 * FIN travels with the state. */
+	u32 queued;
 	u64 cookie;
 	handle host; /* the host's handle of the connection */
 };
@@ -152,6 +157,7 @@ enum data_kind {
 	DATA_SEND,
 	DATA_RECV,
 	DATA_DISCONNECT,
+	DATA_KINDS,
 };
 
 /* -- indications (device to host, unasked) ------------------------------------------------------
@@ -161,7 +167,7 @@ enum indication_kind {
 	IND_RECEIVE,        /* unread data, nothing posted: detail = bytes */
 	IND_SEND_ROOM,      /* snd_una moved: detail = bytes of room */
 	IND_PEER_CLOSED,    /* FIN, after every byte was consumed */
-	IND_ABORTED,        /* detail = enum status-like cause: reset or timed out */
+	IND_ABORTED,        /* detail = ECONNRESET or ETIMEDOUT */
 	IND_UPLOAD_REQUEST, /* detail = enum upload_reason */
 	IND_UPLOAD_ALL,     /* detail = enum upload_reason */
 	IND_PAUSE,
@@ -180,7 +186,7 @@ enum upload_reason {
 	UPLOAD_URGENT,
 	UPLOAD_TIMEOUT,
 	UPLOAD_DEVICE,
-	UPLOAD_TIME_WAIT,    /* the connection entered TIME_WAIT: the host's part */
+	UPLOAD_TIME_WAIT, /* closed both ways: TIME_WAIT, or CLOSED after LAST_ACK, is the host's */
 	UPLOAD_FIN_UNREAD,   /* FIN with unread data and nothing posted (semantics 5.12) */
 	UPLOAD_LOW_ACTIVITY, /* it may go on after these */
 	UPLOAD_HIGH_DROP_RATE,
@@ -236,7 +242,9 @@ struct host_ops {
 	void (*complete)(void *host, struct offload_request *request);
 	void (*data_complete)(void *host, const struct data_completion *done, u32 n);
 	/* IND_RECEIVE: the host takes all, some or none of the bytes with RECV_NOW, now or later;
-	 * after "none" only a receive call (a zero-length one will do) re-arms the indication. */
+	 * after "none" only a receive call (a zero-length one will do) re-arms the indication.
+	 * Taking some re-arms it for bytes that arrive later; a zero-length call also for those that
+	 * are there. The callbacks may make any call of the device. */
 	void (*indicate)(void *host, const struct indication *ind, u32 n);
 };
 
