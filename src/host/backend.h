@@ -49,7 +49,10 @@ struct move {
 	u16 local_port, remote_port;
 	struct path_state *path_state; /* inspect fills CONST and CACHED in where not NULL */
 	struct neighbor_state *neighbor_state; /* as above */
-	struct tcp_state *tcp;                 /* freeze fills it in; import reads it */
+	/* inspect fills CONST and CACHED in where not NULL, and the lengths of d.send and d.recv,
+	 * so that the device can be asked for room; freeze fills all of it in; import reads all of
+	 * it */
+	struct tcp_state *tcp;
 };
 
 enum move_flags {
@@ -60,7 +63,8 @@ enum move_flags {
 
 struct backend_ops {
 	/* May it move, and where does it hang: reasons, path and neighbor keys and states, and what
-	 * the device must have room for (bytes queued). Changes nothing. */
+	 * the device must have room for (bytes queued). The lengths are estimates: the connection
+	 * goes on. Changes nothing. */
 	void (*inspect)(void *backend, struct move *moves, u32 n);
 	/* From the next fence on, frames of these flows come to the lane's port and are parked. */
 	void (*hold)(void *backend, struct move *moves, u32 n);
@@ -74,7 +78,8 @@ struct backend_ops {
 	void (*thaw)(void *backend, struct move *moves, u32 n);
 	/* Takes the connection out of the host's stack; the descriptor stays. */
 	void (*detach)(void *backend, struct move *moves, u32 n);
-	/* The flows belong to the device: frames are no longer parked. */
+	/* The flows belong to the device: frames are no longer parked. Also after an upload that
+	 * was undone. */
 	void (*own)(void *backend, struct move *moves, u32 n);
 	/* Puts a connection back into the host's stack from its state. */
 	void (*import)(void *backend, struct move *moves, u32 n, struct buf_pool *pool);

@@ -37,7 +37,6 @@ struct host_config {
 	u32 max_neighbors;
 	u32 max_posted;  /* posted sends, receives and disconnects, queued or at the device */
 	u32 max_parked;  /* frames held back during moves */
-	u32 max_changes; /* changed settings of connections, recorded during moves */
 	u32 log_entries; /* a power of two; 0: 1024 */
 	u32 chunk_max;   /* connections of a chunk at most; 0: 256 */
 	u64 chunk_ns;    /* time that a chunk may take, estimated; 0: 1 ms */
@@ -117,6 +116,10 @@ struct host_env {
 	 * lane. Only host_run() and host_query() call it. May be NULL with a device that completes
 	 * within its calls. */
 	void (*wait)(void *ctx);
+	/* Uploads: receives what waits in the lane's port and gives it to host_frames(); how many
+	 * frames there were. So what arrived before the flows are released does not come late. May
+	 * be NULL. */
+	u32 (*drain)(void *ctx);
 	struct backend backend;
 	struct host_stack stack;
 	struct device *device; /* read at every call: a driver may be inserted meanwhile (R51) */
@@ -293,8 +296,7 @@ int host_neighbor_changed(struct host *h, const struct neighbor_key *key,
                           const struct mac_addr *mac, u8 header_format);
 int host_path_mtu(struct host *h, const struct path_key *key, u32 path_mtu);
 
-/* The settings of a connection; one-shots are passed on once. -ESTALE; -ENOSPC: too many changes
- * recorded. */
+/* The settings of a connection; one-shots are passed on once. -ESTALE. */
 MUST_CHECK int host_conn_settings(struct host *h, handle conn, const struct tcp_cached *cached);
 
 /*
@@ -368,7 +370,7 @@ const struct host_counters *host_counters(const struct host *h);
 
 struct host_usage {
 	u32 connections, offloaded, paths, neighbors, paths_at_device, neighbors_at_device;
-	u32 posted, parked, changes; /* pool entries in use */
+	u32 posted, parked; /* pool entries in use */
 };
 void host_usage(const struct host *h, struct host_usage *ret_usage);
 
