@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The tables of cases, in the order in which they run. */
+#ifndef BENCH_CASES_H
+#define BENCH_CASES_H
+
+#include "harness.h"
+
+extern const struct bench_table bench_move_cases; /* out of the kernel and back */
+
+#endif
