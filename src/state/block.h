@@ -78,8 +78,9 @@ void block_list_reset(struct block_list *list);
 /*
  * Appends a block to the children of `parent` (NIL: to the roots). O(1): new children are put in
  * front, so siblings come out in reverse; block_list_walk() order is by links, not by index.
- * `with_state` gives it a zeroed state of its layer. -ENOSPC: no room; -EINVAL: layer is not one
- * up.
+ * `with_state` gives it a zeroed state of its layer. Its status is PENDING, its handles are
+ * HANDLE_NONE. -ENOSPC: no room; -EINVAL: no such parent, or the layer is not one up (roots are
+ * neighbors).
  */
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,
                    u32 *ret_block) MUST_CHECK;
@@ -109,16 +110,17 @@ static inline bool block_is_placeholder(const struct block *b)
 /* The rules, in the order they are checked; `detail` of a MALFORMED block holds one. */
 enum block_rule {
 	BLOCK_RULE_OK,
+	BLOCK_RULE_LENGTH,    /* more in use than there is room, or more states than blocks */
 	BLOCK_RULE_INDEX,     /* a link or a state index is out of range */
 	BLOCK_RULE_CYCLE,     /* a block is reached twice */
 	BLOCK_RULE_LAYER,     /* unknown layer, or next/dependent of the wrong layer */
-	BLOCK_RULE_ROLE,      /* a role or flag that this call does not take */
-	BLOCK_RULE_STATE,     /* a state fails its layer's check; state shared by two blocks */
+	BLOCK_RULE_ROLE,      /* a role or flag that this call does not take, see below */
+	BLOCK_RULE_STATE,     /* a state fails its layer's check (state/check.h), or is shared */
 	BLOCK_RULE_DATA,      /* a data_ref leaves the pool, its chain is broken or too short */
-	BLOCK_RULE_LENGTH,    /* more blocks than the device takes in one list */
 	BLOCK_RULE_UNREACHED, /* a block that no link leads to */
 	BLOCK_RULES,
 };
+/* Never NULL. */
 const char *block_rule_sentence(enum block_rule rule);
 
 enum block_call {
@@ -132,8 +134,24 @@ enum block_call {
 
 /*
  * Checks a list as untrusted input before anything is done with it: total on any bytes in the
- * arrays, time and scratch linear in n_blocks. `scratch` is n_blocks bytes of the caller's. On
- * failure the offending block (if there is one) in *ret_block, nothing changed.
+ * arrays; time linear in n_blocks and, where there are data_refs, in the buffers of the pool.
+ * `scratch` is n_blocks bytes of the caller's. On failure the offending block (NIL: the list as a
+ * whole) in *ret_block. The list is not changed. The arrays must be the caller's own memory: what
+ * another process can still write is copied first (state/binary.h).
+ *
+ * What each call takes:
+ *   offload     new blocks with CONST and CACHED, not below a placeholder; linkers (no state, no
+ *               flags; not connections) and placeholders above them. DELEGATED may follow (R27).
+ *   upload      linkers with room for the state, flags none or DELEGATED (filled in, on the way
+ *               back); placeholders
+ *   update      linkers with CACHED; paths with REPARENT below a neighbor's linker; linkers
+ *               without flags and placeholders, which only carry
+ *   invalidate  linkers and placeholders without flags
+ *   query       linkers with room for the state, flags say which classes to read; placeholders
+ *
+ * Checked parts of a state are those that `flags` names, but for a query, none. More than this
+ * (limits, whether a handle is stale, tcp_state_check(), DELEGATED where it is needed) is the
+ * device's to check.
  */
 enum block_rule block_list_check(const struct block_list *list, enum block_call call, u8 *scratch,
                                  u32 *ret_block) MUST_CHECK;
@@ -145,7 +163,8 @@ enum block_rule block_list_check(const struct block_list *list, enum block_call 
  *   struct block_walk w;
  *   for (u32 i = block_walk_first(&w, list); i != NIL; i = block_walk_next(&w))
  *
- * w.parent is the index of the block that i depends on, NIL for a root.
+ * w.parent is the index of the block that i depends on, NIL for a root. The links of blocks that
+ * lie behind may be changed during the walk, those of w.at and of the blocks above it not.
  */
 struct block_walk {
 	const struct block_list *list;
@@ -162,9 +181,10 @@ u32 block_walk_skip(struct block_walk *w);
 /* Status to every block below `block` (itself not included). */
 void block_list_fail_subtree(struct block_list *list, u32 block, enum status status);
 
-/* Sets PARTIAL on each inner OK block that has a failed block below it. */
+/* Sets PARTIAL on each OK block that has a block with any status but OK below it. */
 void block_list_mark_partial(struct block_list *list);
 
+/* The block's state; NULL when it has none. The block must be of that layer. */
 struct neighbor_state *block_neighbor(const struct block_list *list, const struct block *b);
 struct path_state *block_path(const struct block_list *list, const struct block *b);
 struct tcp_state *block_tcp(const struct block_list *list, const struct block *b);
