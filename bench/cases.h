@@ -6,5 +6,6 @@
 #include "harness.h"
 
 extern const struct bench_table bench_move_cases; /* out of the kernel and back */
+extern const struct bench_table bench_wire_cases; /* engines in memory */
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child's end of the control socket, for bench_child_interrupted(). */
+/* The child's end of the control socket, for bench_child_ctl(). */
 static int child_ctl = -1;
 
 static int wait_exit(pid_t pid)
@@ -112,11 +112,9 @@ void bench_net_close(struct bench_net *net)
 	}
 }
 
-bool bench_child_interrupted(void)
+int bench_child_ctl(void)
 {
-	struct pollfd p = { .fd = child_ctl, .events = POLLIN };
-
-	return poll(&p, 1, 0) != 0;
+	return child_ctl;
 }
 
 static void serve(const struct bench_child_config *config)

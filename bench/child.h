@@ -64,8 +64,8 @@ int bench_child_wait(struct bench_child *child, struct bench_msg *ret_msg, struc
 /* Both in one; `msg` is overwritten by the answer. */
 int bench_child_call(struct bench_child *child, struct bench_msg *msg, struct bench_run *run)
 	MUST_CHECK;
-/* In a child: whether the parent has said something new (a running loop ends then). */
-bool bench_child_interrupted(void);
+/* In a child: the control socket. Readable: the parent has said something new, a running loop ends. */
+int bench_child_ctl(void);
 /* Ends it; harmless when it is not running. */
 void bench_child_stop(struct bench_child *child);
 
