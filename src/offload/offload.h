@@ -207,9 +207,28 @@ struct indication {
 
 /* -- dispatch tables --------------------------------------------------------------------------- */
 
+/* The host's side. */
+struct host_ops {
+	void (*complete)(void *host, struct offload_request *request);
+	void (*data_complete)(void *host, const struct data_completion *done, u32 n);
+	/* IND_RECEIVE: the host takes all, some or none of the bytes with RECV_NOW, now or later;
+	 * after "none" only a receive call (a zero-length one will do) re-arms the indication.
+	 * Taking some re-arms it for bytes that arrive later; a zero-length call also for those
+	 * that are there. The callbacks may make any call of the device. */
+	void (*indicate)(void *host, const struct indication *ind, u32 n);
+};
+
+struct host_side {
+	const struct host_ops *ops;
+	void *impl;
+};
+
 /* State calls on whole forests. 0: accepted, completes once through host_ops.complete (possibly
  * before the call returns). -EBUSY: paused. -E2BIG: list too long. Nothing happened on an error. */
 struct device_ops {
+	/* From now on completions and indications go to `host`; returns where they went before
+	 * (R50: at attach time or later). */
+	struct host_side (*attach)(void *device, struct host_side host);
 	void (*capabilities)(void *device, struct capabilities *ret);
 	int (*offload)(void *device, struct offload_request *request);
 	/* Second phase of a two-phase offload (R27): the list's DELEGATED parts are filled in. A
@@ -237,27 +256,11 @@ struct data_ops {
 	void (*forward)(void *device, struct forward_call *calls, u32 n);
 };
 
-/* The host's side. */
-struct host_ops {
-	void (*complete)(void *host, struct offload_request *request);
-	void (*data_complete)(void *host, const struct data_completion *done, u32 n);
-	/* IND_RECEIVE: the host takes all, some or none of the bytes with RECV_NOW, now or later;
-	 * after "none" only a receive call (a zero-length one will do) re-arms the indication.
-	 * Taking some re-arms it for bytes that arrive later; a zero-length call also for those that
-	 * are there. The callbacks may make any call of the device. */
-	void (*indicate)(void *host, const struct indication *ind, u32 n);
-};
-
 /* A device as its host sees it; and the hook where a driver is inserted. */
 struct device {
 	const struct device_ops *ops;
 	const struct layer_ops *layer[LAYERS];
 	const struct data_ops *data;
-	void *impl;
-};
-
-struct host_side {
-	const struct host_ops *ops;
 	void *impl;
 };
 
