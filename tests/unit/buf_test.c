@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 
-static const struct buf_pool_config config = { .small = 3, .large = 2 };
+static const struct buf_pool_config config = {.small = 3, .large = 2};
 
 static void *new_pool(struct buf_pool *pool)
 {
@@ -68,7 +68,7 @@ static void test_chain_copy_and_len(void **state)
 	struct buf_pool pool;
 	void *mem = new_pool(&pool);
 	u32 head = two_buffer_chain(&pool);
-	char out[8] = { 0 };
+	char out[8] = {0};
 
 	assert_int_equal(buf_chain_len(&pool, head), 7);
 	assert_int_equal(buf_chain_copy(&pool, head, 0, out, 7), 7);
