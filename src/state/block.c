@@ -3,38 +3,57 @@
 
 #include <errno.h>
 
+#include "state/schema.h"
+
 static size_t to_line(size_t bytes)
 {
 	return (bytes + CACHE_LINE_BYTES - 1) & ~(size_t)(CACHE_LINE_BYTES - 1);
 }
 
+size_t block_list_bytes_as(const struct schema *schema, u32 blocks, const u32 states[LAYERS])
+{
+	size_t bytes = to_line((size_t)blocks * sizeof(struct block));
+
+	for (u32 l = 0; l < LAYERS; l++)
+		bytes += to_line((size_t)states[l] * schema->layer[l]->state_bytes);
+	return bytes;
+}
+
+void block_list_init_as(struct block_list *list, const struct schema *schema, void *mem, u32 blocks,
+                        const u32 states[LAYERS])
+{
+	u8 *at[LAYERS + 1];
+
+	at[0] = (u8 *)mem + to_line((size_t)blocks * sizeof(struct block));
+	for (u32 l = 0; l < LAYERS; l++)
+		at[l + 1] = at[l] + to_line((size_t)states[l] * schema->layer[l]->state_bytes);
+	*list = (struct block_list){
+		.schema = schema,
+		.blocks = mem,
+		.neighbors = (struct neighbor_state *)at[LAYER_NEIGHBOR],
+		.paths = (struct path_state *)at[LAYER_PATH],
+		.conns = (struct tcp_state *)at[LAYER_TCP],
+		.cap_blocks = blocks,
+		.cap_neighbors = states[LAYER_NEIGHBOR],
+		.cap_paths = states[LAYER_PATH],
+		.cap_conns = states[LAYER_TCP],
+		.root = NIL,
+	};
+}
+
 size_t block_list_bytes(u32 blocks, u32 neighbors, u32 paths, u32 conns)
 {
-	return to_line((size_t)blocks * sizeof(struct block)) +
-	       to_line((size_t)neighbors * sizeof(struct neighbor_state)) +
-	       to_line((size_t)paths * sizeof(struct path_state)) +
-	       to_line((size_t)conns * sizeof(struct tcp_state));
+	const u32 states[LAYERS] = {neighbors, paths, conns};
+
+	return block_list_bytes_as(&schema_tcp, blocks, states);
 }
 
 void block_list_init(struct block_list *list, void *mem, u32 blocks, u32 neighbors, u32 paths,
                      u32 conns)
 {
-	u8 *at = mem;
+	const u32 states[LAYERS] = {neighbors, paths, conns};
 
-	*list = (struct block_list){
-		.cap_blocks = blocks,
-		.cap_neighbors = neighbors,
-		.cap_paths = paths,
-		.cap_conns = conns,
-		.root = NIL,
-	};
-	list->blocks = (struct block *)at;
-	at += to_line((size_t)blocks * sizeof(struct block));
-	list->neighbors = (struct neighbor_state *)at;
-	at += to_line((size_t)neighbors * sizeof(struct neighbor_state));
-	list->paths = (struct path_state *)at;
-	at += to_line((size_t)paths * sizeof(struct path_state));
-	list->conns = (struct tcp_state *)at;
+	block_list_init_as(list, &schema_tcp, mem, blocks, states);
 }
 
 void block_list_reset(struct block_list *list)
@@ -46,26 +65,76 @@ void block_list_reset(struct block_list *list)
 	list->root = NIL;
 }
 
-/* A zeroed state of this layer; NIL: no room. */
-static u32 new_state(struct block_list *list, enum layer layer)
+void *block_list_state(const struct block_list *list, u32 layer, u32 index)
+{
+	size_t at = (size_t)index * list->schema->layer[layer]->state_bytes;
+
+	switch (layer) {
+	case LAYER_NEIGHBOR:
+		return (u8 *)list->neighbors + at;
+	case LAYER_PATH:
+		return (u8 *)list->paths + at;
+	default:
+		return (u8 *)list->conns + at;
+	}
+}
+
+u32 block_list_states(const struct block_list *list, u32 layer)
 {
 	switch (layer) {
 	case LAYER_NEIGHBOR:
-		if (list->n_neighbors == list->cap_neighbors)
-			return NIL;
-		list->neighbors[list->n_neighbors] = (struct neighbor_state){0};
-		return list->n_neighbors++;
+		return list->n_neighbors;
 	case LAYER_PATH:
-		if (list->n_paths == list->cap_paths)
-			return NIL;
-		list->paths[list->n_paths] = (struct path_state){0};
-		return list->n_paths++;
+		return list->n_paths;
 	default:
-		if (list->n_conns == list->cap_conns)
-			return NIL;
-		memset(&list->conns[list->n_conns], 0, sizeof(struct tcp_state));
-		return list->n_conns++;
+		return list->n_conns;
 	}
+}
+
+static void put_ref(struct buf_pool *pool, struct data_ref *ref)
+{
+	if (ref->len)
+		buf_put_chain(pool, ref->buf);
+	*ref = (struct data_ref){.buf = NIL};
+}
+
+static void put_payload(struct buf_pool *pool, const struct schema_layer *layer, void *state)
+{
+	for (u32 i = 0; i < layer->n_payload; i++) {
+		const struct schema_field *field = &layer->fields[layer->payload[i]];
+		struct ooo_refs *ooo = schema_at(field, state);
+
+		if (field->type == SCHEMA_TYPE_data_ref) {
+			put_ref(pool, schema_at(field, state));
+			continue;
+		}
+		for (u32 j = 0; j < ooo->n; j++)
+			put_ref(pool, &ooo->seg[j].data);
+		ooo->n = 0;
+	}
+}
+
+void block_list_put_data(struct block_list *list)
+{
+	for (u32 l = 0; l < LAYERS; l++) {
+		for (u32 i = 0; i < block_list_states(list, l); i++)
+			put_payload(list->pool, list->schema->layer[l],
+			            block_list_state(list, l, i));
+	}
+}
+
+/* A cleared state of this layer; NIL: no room. */
+static u32 new_state(struct block_list *list, enum layer layer)
+{
+	const u32 room[LAYERS] = {list->cap_neighbors, list->cap_paths, list->cap_conns};
+	u32 *const used[LAYERS] = {&list->n_neighbors, &list->n_paths, &list->n_conns};
+	u32 index = *used[layer];
+
+	if (index >= room[layer])
+		return NIL;
+	schema_clear(list->schema->layer[layer], block_list_state(list, layer, index));
+	*used[layer] = index + 1;
+	return index;
 }
 
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,

@@ -17,6 +17,8 @@
 #include "base/buf.h"
 #include "state/state.h"
 
+struct schema;
+
 enum status {
 #define STATUS(name, word, sentence) STATUS_##name,
 #include "state/status.def"
@@ -53,6 +55,7 @@ enum block_flags {
 };
 
 struct block_list {
+	const struct schema *schema; /* what the states are: schema_tcp, or another stack (R5) */
 	struct block *blocks;
 	struct neighbor_state *neighbors;
 	struct path_state *paths;
@@ -72,13 +75,23 @@ size_t block_list_bytes(u32 blocks, u32 neighbors, u32 paths, u32 conns);
 void block_list_init(struct block_list *list, void *mem, u32 blocks, u32 neighbors, u32 paths,
                      u32 conns);
 
+/* The same for a stack of layers of its own: `neighbors`, `paths` and `conns` then point to arrays
+ * of that stack's state objects, which block_list_state() finds. */
+size_t block_list_bytes_as(const struct schema *schema, u32 blocks, const u32 states[LAYERS]);
+void block_list_init_as(struct block_list *list, const struct schema *schema, void *mem, u32 blocks,
+                        const u32 states[LAYERS]);
+
 /* Empties the list, keeping its memory. Chains that states refer to are not released. */
 void block_list_reset(struct block_list *list);
+
+/* Releases the chains that the states refer to, and makes the references empty. Only where the list
+ * owns them: what was decoded, what an upload handed back. Chains must be whole. */
+void block_list_put_data(struct block_list *list);
 
 /*
  * Appends a block to the children of `parent` (NIL: to the roots). O(1): new children are put in
  * front, so siblings come out in reverse; block_list_walk() order is by links, not by index.
- * `with_state` gives it a zeroed state of its layer. Its status is PENDING, its handles are
+ * `with_state` gives it a zeroed state of its layer with empty data_refs. Its status is PENDING, its handles are
  * HANDLE_NONE. -ENOSPC: no room; -EINVAL: no such parent, or the layer is not one up (roots are
  * neighbors).
  */
@@ -183,6 +196,10 @@ void block_list_fail_subtree(struct block_list *list, u32 block, enum status sta
 
 /* Sets PARTIAL on each OK block that has a block with any status but OK below it. */
 void block_list_mark_partial(struct block_list *list);
+
+/* The state object `index` of a layer, whatever the stack, and how many there are. */
+void *block_list_state(const struct block_list *list, u32 layer, u32 index);
+u32 block_list_states(const struct block_list *list, u32 layer);
 
 /* The block's state; NULL when it has none. The block must be of that layer. */
 struct neighbor_state *block_neighbor(const struct block_list *list, const struct block *b);

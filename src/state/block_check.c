@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Block lists as untrusted input (semantics of each rule: enum block_rule in state/block.h). */
 #include "state/block.h"
-#include "state/check.h"
+#include "state/schema.h"
 
 enum {
 	CLASS_FLAGS = BLOCK_CONST | BLOCK_CACHED | BLOCK_DELEGATED,
@@ -36,18 +36,6 @@ const char *block_rule_sentence(enum block_rule rule)
 	if ((u32)rule >= BLOCK_RULES)
 		return "The list breaks a rule that has no name.";
 	return sentences[rule];
-}
-
-static u32 n_states(const struct block_list *list, u32 layer)
-{
-	switch (layer) {
-	case LAYER_NEIGHBOR:
-		return list->n_neighbors;
-	case LAYER_PATH:
-		return list->n_paths;
-	default:
-		return list->n_conns;
-	}
 }
 
 static bool link_ok(const struct block_list *list, u32 link)
@@ -117,18 +105,6 @@ static bool role_ok(const struct check *c, const struct block *b, const struct b
 
 /* -- states ------------------------------------------------------------------------------------ */
 
-static const char *state_wrong(const struct block_list *list, const struct block *b)
-{
-	switch (b->layer) {
-	case LAYER_NEIGHBOR:
-		return state_check_neighbor(&list->neighbors[b->state], b->flags);
-	case LAYER_PATH:
-		return state_check_path(&list->paths[b->state], b->flags);
-	default:
-		return state_check_tcp(&list->conns[b->state], b->flags);
-	}
-}
-
 /* Is [off, off + left) of the chain at `index` there? Bounded by c->steps over the whole list. */
 static bool chain_ok(struct check *c, const struct data_ref *ref)
 {
@@ -160,13 +136,21 @@ static bool chain_ok(struct check *c, const struct data_ref *ref)
 	return true;
 }
 
-static bool data_ok(struct check *c, const struct tcp_delegated *d)
+static bool payload_ok(struct check *c, const struct schema_layer *layer, const void *state)
 {
-	if (!chain_ok(c, &d->send) || !chain_ok(c, &d->recv))
-		return false;
-	for (u32 i = 0; i < d->ooo.n; i++) {
-		if (!chain_ok(c, &d->ooo.seg[i].data))
-			return false;
+	for (u32 i = 0; i < layer->n_payload; i++) {
+		const struct schema_field *field = &layer->fields[layer->payload[i]];
+		const struct ooo_refs *ooo = schema_at(field, state);
+
+		if (field->type == SCHEMA_TYPE_data_ref) {
+			if (!chain_ok(c, schema_at(field, state)))
+				return false;
+			continue;
+		}
+		for (u32 j = 0; j < ooo->n; j++) {
+			if (!chain_ok(c, &ooo->seg[j].data))
+				return false;
+		}
 	}
 	return true;
 }
@@ -175,15 +159,18 @@ static bool data_ok(struct check *c, const struct tcp_delegated *d)
 
 static enum block_rule check_state(struct check *c, const struct block *b)
 {
+	const struct schema_layer *layer = c->list->schema->layer[b->layer];
+	const void *state;
+
 	if (!take_state(c, b))
 		return BLOCK_RULE_STATE;
 	/* What a query asks for is not filled in yet. */
 	if (b->state == NIL || c->call == BLOCK_CALL_QUERY)
 		return BLOCK_RULE_OK;
-	if (state_wrong(c->list, b))
+	state = block_list_state(c->list, b->layer, b->state);
+	if (layer->check && layer->check(state, b->flags))
 		return BLOCK_RULE_STATE;
-	if (b->layer == LAYER_TCP && b->flags & BLOCK_DELEGATED &&
-	    !data_ok(c, &c->list->conns[b->state].d))
+	if (b->flags & BLOCK_DELEGATED && !payload_ok(c, layer, state))
 		return BLOCK_RULE_DATA;
 	return BLOCK_RULE_OK;
 }
@@ -201,7 +188,7 @@ static enum block_rule check_block(struct check *c, u32 index)
 	c->scratch[index] |= MARK_REACHED;
 	if (b->layer != c->depth || (b->layer == LAYERS - 1 && b->dependent != NIL))
 		return BLOCK_RULE_LAYER;
-	if (b->state != NIL && b->state >= n_states(list, b->layer))
+	if (b->state != NIL && b->state >= block_list_states(list, b->layer))
 		return BLOCK_RULE_INDEX;
 	if (!role_ok(c, b, parent))
 		return BLOCK_RULE_ROLE;

@@ -431,7 +431,7 @@ static void test_check_is_total(void **state)
 	u32 seen[BLOCK_RULES] = {0};
 
 	prng_seed(&rng, 11);
-	for (u32 round = 0; round < 20000; round++) {
+	for (u32 round = 0; round < 5000; round++) {
 		enum block_rule rule;
 		struct block_walk w;
 		struct forest f;

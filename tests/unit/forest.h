@@ -249,7 +249,7 @@ static inline void forest_memory(struct forest *f)
 	u32 blocks = c->roots + paths + conns;
 	struct buf_pool_config pool = {
 		.small = c->small ? c->small : 64 + conns * 8,
-		.large = c->large ? c->large : 16,
+		.large = c->large ? c->large : 4,
 	};
 
 	f->mem = aligned_alloc(64, block_list_bytes(blocks, c->roots, paths, conns));
