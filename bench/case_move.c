@@ -17,7 +17,7 @@ enum {
 	POPULATION = 512,
 	MOVES = 2048,
 	OP_CHECKPOINT = CONN_OP_USER, /* v[0]: batch; answers v[0]: dump ns, v[1]: restore ns,
-				       * v[2]: connections moved */
+	                               * v[2]: connections moved */
 };
 
 struct move_local {
@@ -49,7 +49,7 @@ static int op_checkpoint(struct move_local *local, struct bench_msg *msg)
 		if (local->next + batch > local->set.n)
 			local->next = 0;
 		err = checkpoint_round(&local->set.conns[local->next], batch,
-				       &local->images[local->next], &dump_ns, &restore_ns, &what);
+		                       &local->images[local->next], &dump_ns, &restore_ns, &what);
 		if (err)
 			return fail_round(msg, err, what);
 		local->next += batch;
@@ -65,16 +65,16 @@ static int local_handle(void *state, struct bench_msg *msg)
 {
 	struct move_local *local = state;
 
-	return msg->op == OP_CHECKPOINT ? op_checkpoint(local, msg) :
-					  conn_set_handle(&local->set, msg);
+	return msg->op == OP_CHECKPOINT ? op_checkpoint(local, msg)
+	                                : conn_set_handle(&local->set, msg);
 }
 
 static int move_setup(struct bench_run *run)
 {
-	struct move_local local = { 0 };
-	struct bench_child_config config = { .cpu = 0, .handle = local_handle, .state = &local };
+	struct move_local local = {0};
+	struct bench_child_config config = {.cpu = 0, .handle = local_handle, .state = &local};
 	struct conn_world *world = calloc(1, sizeof(*world));
-	struct bench_msg warm = { .op = OP_CHECKPOINT, .v = { run->bcase->n } };
+	struct bench_msg warm = {.op = OP_CHECKPOINT, .v = {run->bcase->n}};
 	int err;
 
 	if (!world)
@@ -91,7 +91,7 @@ static int move_setup(struct bench_run *run)
 static int move_peer(struct bench_run *run, double *ret_value)
 {
 	struct conn_world *world = run->state;
-	struct bench_msg msg = { .op = OP_CHECKPOINT, .v = { run->bcase->n } };
+	struct bench_msg msg = {.op = OP_CHECKPOINT, .v = {run->bcase->n}};
 	int err = bench_child_call(&world->child[BENCH_LOCAL], &msg, run);
 	double n;
 
@@ -100,7 +100,7 @@ static int move_peer(struct bench_run *run, double *ret_value)
 	n = (double)msg.v[2] * 1000.0;
 	*ret_value = (double)(msg.v[0] + msg.v[1]) / n;
 	bench_note(run, "checkpoint: dump and close %.2f, restore %.2f us/conn",
-		   (double)msg.v[0] / n, (double)msg.v[1] / n);
+	           (double)msg.v[0] / n, (double)msg.v[1] / n);
 	return 0;
 }
 
@@ -116,17 +116,17 @@ static void move_teardown(struct bench_run *run)
 	free(run->state);
 }
 
-#define MOVE_CASE(label, batch, queued)                                                            \
-	{                                                                                          \
-		.name = "move/" label "/" #batch, .unit = "us/conn",                               \
-		.peer_name = "checkpoint (new socket each)", .setup = move_setup,                  \
-		.peer = move_peer, .verify = move_verify, .teardown = move_teardown,               \
-		.no_ours = "libchimney is not in this build", .n = batch, .bytes = queued,         \
+#define MOVE_CASE(label, batch, queued)                                                    \
+	{                                                                                  \
+		.name = "move/" label "/" #batch, .unit = "us/conn",                       \
+		.peer_name = "checkpoint (new socket each)", .setup = move_setup,          \
+		.peer = move_peer, .verify = move_verify, .teardown = move_teardown,       \
+		.no_ours = "libchimney is not in this build", .n = batch, .bytes = queued, \
 	}
 
-#define MOVE_CASES(label, queued)                                                                  \
-	MOVE_CASE(label, 1, queued), MOVE_CASE(label, 8, queued), MOVE_CASE(label, 64, queued),    \
-		MOVE_CASE(label, 512, queued), MOVE_CASE(label, 1000, queued),                     \
+#define MOVE_CASES(label, queued)                                                               \
+	MOVE_CASE(label, 1, queued), MOVE_CASE(label, 8, queued), MOVE_CASE(label, 64, queued), \
+		MOVE_CASE(label, 512, queued), MOVE_CASE(label, 1000, queued),                  \
 		MOVE_CASE(label, 4096, queued), MOVE_CASE(label, 10000, queued)
 
 static const struct bench_case cases[] = {
@@ -134,4 +134,4 @@ static const struct bench_case cases[] = {
 	MOVE_CASES("16k", 16384),
 };
 
-const struct bench_table bench_move_cases = { cases, ARRAY_SIZE(cases) };
+const struct bench_table bench_move_cases = {cases, ARRAY_SIZE(cases)};

@@ -66,16 +66,16 @@ static int configure_end(int ns, u32 end)
 	char command[1024];
 
 	snprintf(command, sizeof(command),
-		 "exec 2>/dev/null; cd /proc/sys/net && "
-		 "echo 1024 65535 > ipv4/ip_local_port_range && "
-		 "echo reno > ipv4/tcp_congestion_control && "
-		 "echo 20000 > core/somaxconn && echo 20000 > ipv4/tcp_max_syn_backlog && "
-		 "echo 0 > ipv4/tcp_syncookies && "
-		 "{ [ ! -d ipv6 ] || echo 1 > ipv6/conf/cb%u/disable_ipv6; } && "
-		 "ip link set lo up && ip link set cb%u up txqueuelen 20000 && "
-		 "ip addr add 10.77.0.%u/24 dev cb%u && "
-		 "ip neigh replace 10.77.0.%u lladdr 02:00:00:00:00:0%u dev cb%u nud permanent",
-		 end, end, end + 1, end, 2 - end, 2 - end, end);
+	         "exec 2>/dev/null; cd /proc/sys/net && "
+	         "echo 1024 65535 > ipv4/ip_local_port_range && "
+	         "echo reno > ipv4/tcp_congestion_control && "
+	         "echo 20000 > core/somaxconn && echo 20000 > ipv4/tcp_max_syn_backlog && "
+	         "echo 0 > ipv4/tcp_syncookies && "
+	         "{ [ ! -d ipv6 ] || echo 1 > ipv6/conf/cb%u/disable_ipv6; } && "
+	         "ip link set lo up && ip link set cb%u up txqueuelen 20000 && "
+	         "ip addr add 10.77.0.%u/24 dev cb%u && "
+	         "ip neigh replace 10.77.0.%u lladdr 02:00:00:00:00:0%u dev cb%u nud permanent",
+	         end, end, end + 1, end, 2 - end, 2 - end, end);
 	return bench_net_shell(ns, command);
 }
 
@@ -90,11 +90,11 @@ int bench_net_open(struct bench_net *net, struct bench_run *run)
 		err = new_namespace(&net->ns[BENCH_REMOTE]);
 	if (err)
 		return bench_fail(run, err, "cannot make network namespaces (root is needed): %s",
-				  strerror(-err));
+		                  strerror(-err));
 	snprintf(command, sizeof(command),
-		 "ip link add cb0 address 02:00:00:00:00:01 type veth peer name cb1 "
-		 "address 02:00:00:00:00:02 netns /proc/%d/fd/%d",
-		 getpid(), net->ns[BENCH_REMOTE]);
+	         "ip link add cb0 address 02:00:00:00:00:01 type veth peer name cb1 "
+	         "address 02:00:00:00:00:02 netns /proc/%d/fd/%d",
+	         getpid(), net->ns[BENCH_REMOTE]);
 	err = bench_net_shell(net->ns[BENCH_LOCAL], command);
 	for (u32 end = 0; err == 0 && end < BENCH_ENDS; end++)
 		err = configure_end(net->ns[end], end);
@@ -147,7 +147,7 @@ int bench_child_start(struct bench_child *child, const struct bench_child_config
 	pid_t parent = getpid();
 	int sv[2];
 
-	*child = (struct bench_child){ 0 };
+	*child = (struct bench_child){0};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	fflush(stdout);
@@ -179,7 +179,7 @@ int bench_child_send(struct bench_child *child, const struct bench_msg *msg)
 
 int bench_child_wait(struct bench_child *child, struct bench_msg *ret_msg, struct bench_run *run)
 {
-	struct pollfd p = { .fd = child->ctl, .events = POLLIN };
+	struct pollfd p = {.fd = child->ctl, .events = POLLIN};
 	int n;
 
 	do
@@ -208,5 +208,5 @@ void bench_child_stop(struct bench_child *child)
 	close(child->ctl);
 	kill(child->pid, SIGKILL);
 	waitpid(child->pid, NULL, 0);
-	*child = (struct bench_child){ 0 };
+	*child = (struct bench_child){0};
 }

@@ -23,9 +23,9 @@ struct bench_net {
 	int ns[BENCH_ENDS]; /* descriptors of the namespaces */
 };
 
-/* Makes both namespaces and the veth (wide port range, permanent neighbors; Reno, because a namespace
- * other than the first may not make Cubic its default where that is restricted). 0, or -Exxx with
- * run->why set. */
+/* Makes both namespaces and the veth (wide port range, permanent neighbors; Reno, because a
+ * namespace other than the first may not make Cubic its default where that is restricted). 0, or
+ * -Exxx with run->why set. */
 int bench_net_open(struct bench_net *net, struct bench_run *run) MUST_CHECK;
 void bench_net_close(struct bench_net *net);
 
@@ -42,8 +42,8 @@ struct bench_msg {
 
 /* Body of a child: serves `ctl` by bench_serve() until it ends. */
 struct bench_child_config {
-	int ns;   /* namespace to enter, -1: stay */
-	s32 cpu;  /* CPU to run on, -1: any */
+	int ns;  /* namespace to enter, -1: stay */
+	s32 cpu; /* CPU to run on, -1: any */
 	/* Handles one message: reads msg, writes the answer over it. */
 	int (*handle)(void *state, struct bench_msg *msg);
 	void *state; /* copied by fork */
@@ -54,17 +54,18 @@ struct bench_child {
 	int ctl;
 };
 
-int bench_child_start(struct bench_child *child, const struct bench_child_config *config)
-	MUST_CHECK;
-/* Sends without waiting, and waits (at most 120 s) for the answer. 0, -Exxx of the child (why copied
- * to run->why), or -EPIPE when it died. */
+int bench_child_start(struct bench_child *child,
+                      const struct bench_child_config *config) MUST_CHECK;
+/* Sends without waiting, and waits (at most 120 s) for the answer. 0, -Exxx of the child (why
+ * copied to run->why), or -EPIPE when it died. */
 int bench_child_send(struct bench_child *child, const struct bench_msg *msg) MUST_CHECK;
-int bench_child_wait(struct bench_child *child, struct bench_msg *ret_msg, struct bench_run *run)
-	MUST_CHECK;
+int bench_child_wait(struct bench_child *child, struct bench_msg *ret_msg,
+                     struct bench_run *run) MUST_CHECK;
 /* Both in one; `msg` is overwritten by the answer. */
-int bench_child_call(struct bench_child *child, struct bench_msg *msg, struct bench_run *run)
-	MUST_CHECK;
-/* In a child: the control socket. Readable: the parent has said something new, a running loop ends. */
+int bench_child_call(struct bench_child *child, struct bench_msg *msg,
+                     struct bench_run *run) MUST_CHECK;
+/* In a child: the control socket. Readable: the parent has said something new, a running loop ends.
+ */
 int bench_child_ctl(void);
 /* Ends it; harmless when it is not running. */
 void bench_child_stop(struct bench_child *child);

@@ -4,8 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +35,8 @@ static void pattern(u8 *to, u32 len, u16 id, u32 from, enum bench_end sender)
 
 static struct sockaddr_in address(u32 ip, u16 port)
 {
-	return (struct sockaddr_in){ .sin_family = AF_INET,
-				     .sin_port = htons(port),
-				     .sin_addr.s_addr = htonl(ip) };
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
 }
 
 static int op_listen(struct conn_set *set, struct bench_msg *msg)
@@ -67,7 +66,7 @@ static int add_conn(struct conn_set *set, int fd, const struct sockaddr_in *loca
 {
 	int one = 1;
 
-	set->conns[set->n++] = (struct conn_end){ .fd = fd, .id = ntohs(local_end->sin_port) };
+	set->conns[set->n++] = (struct conn_end){.fd = fd, .id = ntohs(local_end->sin_port)};
 	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 
@@ -96,7 +95,7 @@ static int op_accept(struct conn_set *set, struct bench_msg *msg)
 	int err = reserve(set, (u32)msg->v[0], msg);
 
 	for (u32 i = 0; err == 0 && i < msg->v[0]; i++) {
-		struct pollfd p = { .fd = set->listener, .events = POLLIN };
+		struct pollfd p = {.fd = set->listener, .events = POLLIN};
 		socklen_t len = sizeof(from);
 		int fd;
 
@@ -203,7 +202,7 @@ static int read_all(struct conn_set *set, struct conn_end *c, struct bench_msg *
 
 	while (c->read < set->written[c->id][sender]) {
 		u32 left = set->written[c->id][sender] - c->read;
-		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		struct pollfd p = {.fd = c->fd, .events = POLLIN};
 		ssize_t n;
 
 		if (poll(&p, 1, 10000) != 1)
@@ -257,14 +256,14 @@ static int remote_handle(void *state, struct bench_msg *msg)
 
 static int call(struct conn_world *world, enum bench_end end, u32 op, u64 v0, struct bench_run *run)
 {
-	struct bench_msg msg = { .op = op, .v = { v0 } };
+	struct bench_msg msg = {.op = op, .v = {v0}};
 
 	return bench_child_call(&world->child[end], &msg, run);
 }
 
 static int connect_all(struct conn_world *world, struct bench_run *run)
 {
-	struct bench_msg accepting = { .op = CONN_OP_ACCEPT, .v = { world->n } }, answer;
+	struct bench_msg accepting = {.op = CONN_OP_ACCEPT, .v = {world->n}}, answer;
 	int err = call(world, BENCH_REMOTE, CONN_OP_LISTEN, world->queued ? 4096 : 0, run);
 
 	if (err == 0)
@@ -288,10 +287,10 @@ static int fill_all(struct conn_world *world, struct bench_run *run)
 }
 
 static int start_children(struct conn_world *world, const struct bench_child_config *local,
-			  struct conn_set *local_set)
+                          struct conn_set *local_set)
 {
 	struct bench_child_config config = *local;
-	struct conn_set remote_set = { .end = BENCH_REMOTE, .written = world->written };
+	struct conn_set remote_set = {.end = BENCH_REMOTE, .written = world->written};
 	int err;
 
 	local_set->end = BENCH_LOCAL;
@@ -300,22 +299,22 @@ static int start_children(struct conn_world *world, const struct bench_child_con
 	err = bench_child_start(&world->child[BENCH_LOCAL], &config);
 	if (err)
 		return err;
-	config = (struct bench_child_config){ .ns = world->net.ns[BENCH_REMOTE],
-					      .cpu = 1,
-					      .handle = remote_handle,
-					      .state = &remote_set };
+	config = (struct bench_child_config){.ns = world->net.ns[BENCH_REMOTE],
+	                                     .cpu = 1,
+	                                     .handle = remote_handle,
+	                                     .state = &remote_set};
 	return bench_child_start(&world->child[BENCH_REMOTE], &config);
 }
 
 int conn_world_open(struct conn_world *world, const struct bench_child_config *local,
-		    struct conn_set *local_set, struct bench_run *run)
+                    struct conn_set *local_set, struct bench_run *run)
 {
 	int err = bench_net_open(&world->net, run);
 
 	if (err)
 		return err;
 	world->written = mmap(NULL, WRITTEN_BYTES, PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (world->written == MAP_FAILED) {
 		world->written = NULL;
 		return bench_fail(run, -ENOMEM, "cannot map shared memory");

@@ -24,7 +24,8 @@ struct conn_set {
 	u32 n;
 	enum bench_end end;
 	int listener;
-	/* Bytes written by [id][end], in memory that both processes see: what the reader must find. */
+	/* Bytes written by [id][end], in memory that both processes see: what the reader must find.
+	 */
 	u32 (*written)[BENCH_ENDS];
 };
 
@@ -53,11 +54,12 @@ struct conn_world {
 
 /* Makes namespaces, children and `world->n` connections with `world->queued` bytes in each queue of
  * the local ends. `local` says what the local child runs (its ns is filled in), `local_set` is the
- * set that its handler passes to conn_set_handle() for what it does not know itself. 0 or -Exxx with
- * run->why set. */
+ * set that its handler passes to conn_set_handle() for what it does not know itself. 0 or -Exxx
+ * with run->why set. */
 int conn_world_open(struct conn_world *world, const struct bench_child_config *local,
-		    struct conn_set *local_set, struct bench_run *run) MUST_CHECK;
-/* Sends 64 bytes more in both directions, then reads and compares every byte of every connection. */
+                    struct conn_set *local_set, struct bench_run *run) MUST_CHECK;
+/* Sends 64 bytes more in both directions, then reads and compares every byte of every connection.
+ */
 int conn_world_verify(struct conn_world *world, struct bench_run *run) MUST_CHECK;
 void conn_world_close(struct conn_world *world);
 

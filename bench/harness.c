@@ -119,7 +119,7 @@ static void measure_pairs(struct bench_run *run, struct bench_result *result, u3
 
 static void run_case(const struct bench_case *c, struct bench_result *result, u32 pairs)
 {
-	struct bench_run run = { .bcase = c };
+	struct bench_run run = {.bcase = c};
 	int err = c->setup ? c->setup(&run) : 0;
 
 	result->bcase = c;
@@ -202,7 +202,7 @@ static bool selected(const struct bench_case *c, const struct bench_options *opt
 }
 
 static u32 run_tables(const struct bench_table *tables, u32 n_tables,
-		      const struct bench_options *opt, struct bench_result *results)
+                      const struct bench_options *opt, struct bench_result *results)
 {
 	u32 n = 0;
 
@@ -231,7 +231,7 @@ static int finish(const struct bench_options *opt, const struct bench_result *re
 	}
 	if (n == 0) {
 		fprintf(stderr, "bench: no case starts with \"%s\" (--list shows them)\n",
-			opt->case_prefix);
+		        opt->case_prefix);
 		return 1;
 	}
 	if (!opt->check)

@@ -19,16 +19,17 @@ struct bench_run;
 typedef int (*bench_side_fn)(struct bench_run *run, double *ret_value);
 
 struct bench_case {
-	const char *name;      /* path-like, unique: "move/empty/64" */
-	const char *unit;      /* of both values: "us/conn", "req/s", ... */
-	const char *peer_name; /* NULL: no peer, the figure stands alone */
-	int (*setup)(struct bench_run *run);     /* once, before all pairs; may be NULL */
-	bench_side_fn ours;                      /* NULL: see no_ours */
-	bench_side_fn peer;                      /* NULL when peer_name is NULL */
-	int (*verify)(struct bench_run *run); /* after all pairs: figures of a wrong result are void */
+	const char *name;                    /* path-like, unique: "move/empty/64" */
+	const char *unit;                    /* of both values: "us/conn", "req/s", ... */
+	const char *peer_name;               /* NULL: no peer, the figure stands alone */
+	int (*setup)(struct bench_run *run); /* once, before all pairs; may be NULL */
+	bench_side_fn ours;                  /* NULL: see no_ours */
+	bench_side_fn peer;                  /* NULL when peer_name is NULL */
+	int (*verify)(
+		struct bench_run *run); /* after all pairs: figures of a wrong result are void */
 	void (*teardown)(struct bench_run *run); /* once, also after a failed setup; may be NULL */
-	const char *no_ours; /* why `ours` is NULL, printed with the case */
-	u32 n;               /* parameters of the case, their meaning is the case's own */
+	const char *no_ours;                     /* why `ours` is NULL, printed with the case */
+	u32 n; /* parameters of the case, their meaning is the case's own */
 	u32 bytes;
 	u32 variant;
 };
@@ -70,7 +71,7 @@ int bench_execute(const struct bench_table *tables, u32 n_tables, const struct b
 
 /* Sets run->why by a format and returns `err` (negative). */
 __attribute__((format(printf, 3, 4))) int bench_fail(struct bench_run *run, int err,
-						     const char *fmt, ...);
+                                                     const char *fmt, ...);
 /* Sets run->note by a format. */
 __attribute__((format(printf, 2, 3))) void bench_note(struct bench_run *run, const char *fmt, ...);
 
@@ -90,6 +91,6 @@ int bench_write_json(const char *path, const struct bench_result *results, u32 n
  * were missed, or -Exxx when the file cannot be read or understood. A goal whose case was not
  * selected is not looked at; one whose case was skipped is missed. */
 int bench_check_goals(const char *path, const struct bench_result *results, u32 n,
-		      const char *case_prefix) MUST_CHECK;
+                      const char *case_prefix) MUST_CHECK;
 
 #endif

@@ -3,7 +3,8 @@
  * The client: keeps one request of 64 bytes outstanding on each connection, or writes one stream.
  *
  * With one connection it blocks in recv() instead of epoll_wait(), which is the kernel's shortest
- * way; with more it uses epoll. It ends with nothing outstanding, so that the next run starts clean.
+ * way; with more it uses epoll. It ends with nothing outstanding, so that the next run starts
+ * clean.
  */
 #include "kernel_load.h"
 
@@ -27,8 +28,8 @@ static int fail(struct bench_msg *msg, int err, const char *what)
 
 static int connect_one(struct load_state *s, const struct sockaddr_in *to)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	struct timeval limit = { .tv_sec = STALL_MS / 1000 };
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct timeval limit = {.tv_sec = STALL_MS / 1000};
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (fd < 0)
@@ -45,9 +46,9 @@ static int connect_one(struct load_state *s, const struct sockaddr_in *to)
 
 static int op_connect(struct load_state *s, struct bench_msg *msg)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_port = htons((u16)msg->v[2]),
-				  .sin_addr.s_addr = htonl((u32)msg->v[1]) };
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	                         .sin_port = htons((u16)msg->v[2]),
+	                         .sin_addr.s_addr = htonl((u32)msg->v[1])};
 	u32 n = (u32)msg->v[0];
 	int err = 0;
 

@@ -2,8 +2,9 @@
 /*
  * Load over plain kernel sockets: an epoll client of bounded time, and an epoll echo server.
  *
- * The client serves against any TCP server that echoes messages (request-response) or swallows bytes
- * (bulk); the server is the kernel's side of a comparison. Both run inside a child of child.h.
+ * The client serves against any TCP server that echoes messages (request-response) or swallows
+ * bytes (bulk); the server is the kernel's side of a comparison. Both run inside a child of
+ * child.h.
  */
 #ifndef BENCH_KERNEL_LOAD_H
 #define BENCH_KERNEL_LOAD_H
@@ -17,14 +18,15 @@ enum {
 	LOAD_OP_LISTEN = 1, /* server: v[0]: address, v[1]: port, host order */
 	LOAD_OP_ACCEPT,     /* server: v[0]: how many */
 	LOAD_OP_ECHO,       /* server: echoes until the next message; answers v[0]: messages,
-			     * v[1]: CPU ns of the process */
-	LOAD_OP_SWALLOW,    /* server: reads until the next message; answers v[0]: bytes, v[1]: CPU ns */
-	LOAD_OP_STOP,       /* server: nothing; ends the one before */
-	LOAD_OP_CONNECT,    /* client: v[0]: how many, v[1]: address, v[2]: port */
-	LOAD_OP_RR,         /* client: v[0]: ns; answers v[0]: requests answered, v[1]: ns elapsed,
-			     * v[2]: CPU ns */
-	LOAD_OP_BULK,       /* client: v[0]: ns; writes on connection 0; answers v[0]: bytes, v[1], v[2]
-			     * as above */
+	                     * v[1]: CPU ns of the process */
+	LOAD_OP_SWALLOW, /* server: reads until the next message; answers v[0]: bytes, v[1]: CPU ns
+	                  */
+	LOAD_OP_STOP,    /* server: nothing; ends the one before */
+	LOAD_OP_CONNECT, /* client: v[0]: how many, v[1]: address, v[2]: port */
+	LOAD_OP_RR,      /* client: v[0]: ns; answers v[0]: requests answered, v[1]: ns elapsed,
+	                  * v[2]: CPU ns */
+	LOAD_OP_BULK, /* client: v[0]: ns; writes on connection 0; answers v[0]: bytes, v[1], v[2]
+	               * as above */
 };
 
 /* Connections of a client or a server. */

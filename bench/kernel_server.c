@@ -22,10 +22,10 @@ static int fail(struct bench_msg *msg, int err, const char *what)
 
 static int op_listen(struct load_state *s, struct bench_msg *msg)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons((u16)msg->v[1]),
-				  .sin_addr.s_addr = htonl((u32)msg->v[0]) };
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = bench_child_ctl() };
+	struct sockaddr_in at = {.sin_family = AF_INET,
+	                         .sin_port = htons((u16)msg->v[1]),
+	                         .sin_addr.s_addr = htonl((u32)msg->v[0])};
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = bench_child_ctl()};
 	int one = 1;
 
 	s->listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -44,8 +44,8 @@ static int op_listen(struct load_state *s, struct bench_msg *msg)
 static int op_accept(struct load_state *s, struct bench_msg *msg)
 {
 	for (u32 i = 0; i < msg->v[0]; i++) {
-		struct pollfd p = { .fd = s->listener, .events = POLLIN };
-		struct epoll_event ev = { .events = EPOLLIN };
+		struct pollfd p = {.fd = s->listener, .events = POLLIN};
+		struct epoll_event ev = {.events = EPOLLIN};
 		int one = 1;
 
 		if (poll(&p, 1, 20000) != 1)

@@ -30,7 +30,7 @@ static u32 parse_pairs(const char *s)
 	unsigned long n = s ? strtoul(s, NULL, 10) : 0;
 
 	return (u32)min_of(max_of(n, (unsigned long)BENCH_MIN_PAIRS),
-			   (unsigned long)BENCH_MAX_PAIRS);
+	                   (unsigned long)BENCH_MAX_PAIRS);
 }
 
 /* Value of an environment variable, NULL when it is unset or empty. */
@@ -43,12 +43,12 @@ static const char *environment(const char *name)
 
 int main(int argc, char **argv)
 {
-	const struct bench_table tables[] = { bench_move_cases, bench_wire_cases };
-	struct bench_options opt = { .case_prefix = environment("CASE"),
-				     .goals_path = "bench/goals",
-				     .pairs = parse_pairs(environment("PAIRS")),
-				     .check = environment("CHECK") &&
-					      strcmp(environment("CHECK"), "0") != 0 };
+	const struct bench_table tables[] = {bench_move_cases, bench_wire_cases};
+	struct bench_options opt = {.case_prefix = environment("CASE"),
+	                            .goals_path = "bench/goals",
+	                            .pairs = parse_pairs(environment("PAIRS")),
+	                            .check = environment("CHECK") &&
+	                                     strcmp(environment("CHECK"), "0") != 0};
 
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;

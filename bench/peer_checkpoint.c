@@ -7,10 +7,10 @@
  * queues with their sequence numbers, windows, timestamp clock; then a new socket with all of it,
  * which leaves repair by TCP_REPAIR_OFF, that is, with a window probe.
  *
- * System calls of a connection with empty queues: 14 to dump and close (repair, TCP_INFO, SO_SNDBUF,
- * SO_RCVBUF, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, queue and sequence twice, window, timestamp, close), 12
- * to restore (socket, repair, bind, queue and sequence twice, connect, options, timestamp, window,
- * repair off).
+ * System calls of a connection with empty queues: 14 to dump and close (repair, TCP_INFO,
+ * SO_SNDBUF, SO_RCVBUF, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, queue and sequence twice, window,
+ * timestamp, close), 12 to restore (socket, repair, bind, queue and sequence twice, connect,
+ * options, timestamp, window, repair off).
  */
 #include "peer_checkpoint.h"
 
@@ -26,12 +26,12 @@
 enum { KIND_MSS = 2, KIND_WSCALE = 3, KIND_SACK_PERMITTED = 4, KIND_TIMESTAMPS = 8 };
 
 /* Fails with the call's text as reason, for a caller that has a ret_what. */
-#define TRY(call)                                                                                  \
-	do {                                                                                       \
-		if ((call) < 0) {                                                                  \
-			*ret_what = #call;                                                         \
-			return -errno;                                                             \
-		}                                                                                  \
+#define TRY(call)                          \
+	do {                               \
+		if ((call) < 0) {          \
+			*ret_what = #call; \
+			return -errno;     \
+		}                          \
 	} while (0)
 
 struct checkpoint_image *checkpoint_images(u32 n)
@@ -131,21 +131,19 @@ static int set_options(int fd, const struct tcp_info *info)
 	struct tcp_repair_opt opt[4];
 	u32 n = 0;
 
-	opt[n++] = (struct tcp_repair_opt){ KIND_MSS, info->tcpi_snd_mss };
+	opt[n++] = (struct tcp_repair_opt){KIND_MSS, info->tcpi_snd_mss};
 	if (info->tcpi_options & TCPI_OPT_WSCALE)
 		opt[n++] = (struct tcp_repair_opt){
-			KIND_WSCALE,
-			info->tcpi_snd_wscale | (u32)info->tcpi_rcv_wscale << 16
-		};
+			KIND_WSCALE, info->tcpi_snd_wscale | (u32)info->tcpi_rcv_wscale << 16};
 	if (info->tcpi_options & TCPI_OPT_SACK)
-		opt[n++] = (struct tcp_repair_opt){ KIND_SACK_PERMITTED, 0 };
+		opt[n++] = (struct tcp_repair_opt){KIND_SACK_PERMITTED, 0};
 	if (info->tcpi_options & TCPI_OPT_TIMESTAMPS)
-		opt[n++] = (struct tcp_repair_opt){ KIND_TIMESTAMPS, 0 };
+		opt[n++] = (struct tcp_repair_opt){KIND_TIMESTAMPS, 0};
 	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, opt, n * sizeof(opt[0]));
 }
 
 static int restore_seq(int fd, int which, const struct checkpoint_queue *q, u32 len,
-		       const char **ret_what)
+                       const char **ret_what)
 {
 	TRY(set_int(fd, TCP_REPAIR_QUEUE, which));
 	TRY(set_int(fd, TCP_QUEUE_SEQ, (int)(q->seq - len)));
@@ -181,16 +179,16 @@ static int restore(const struct checkpoint_image *im, int *ret_fd, const char **
 /* The addresses are known to such a tool from its socket listing, not asked for each socket. */
 static void know_addresses(const struct conn_end *c, struct checkpoint_image *im)
 {
-	im->local = (struct sockaddr_in){ .sin_family = AF_INET,
-					  .sin_port = htons(c->id),
-					  .sin_addr.s_addr = htonl(BENCH_LOCAL_IP) };
-	im->remote = (struct sockaddr_in){ .sin_family = AF_INET,
-					   .sin_port = htons(BENCH_PORT),
-					   .sin_addr.s_addr = htonl(BENCH_REMOTE_IP) };
+	im->local = (struct sockaddr_in){.sin_family = AF_INET,
+	                                 .sin_port = htons(c->id),
+	                                 .sin_addr.s_addr = htonl(BENCH_LOCAL_IP)};
+	im->remote = (struct sockaddr_in){.sin_family = AF_INET,
+	                                  .sin_port = htons(BENCH_PORT),
+	                                  .sin_addr.s_addr = htonl(BENCH_REMOTE_IP)};
 }
 
 int checkpoint_round(struct conn_end *conns, u32 n, struct checkpoint_image *images,
-		     u64 *ret_dump_ns, u64 *ret_restore_ns, const char **ret_what)
+                     u64 *ret_dump_ns, u64 *ret_restore_ns, const char **ret_what)
 {
 	u64 start, dumped;
 	int err = 0;

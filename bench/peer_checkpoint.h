@@ -34,7 +34,7 @@ struct checkpoint_image {
  * call that failed.
  */
 int checkpoint_round(struct conn_end *conns, u32 n, struct checkpoint_image *images,
-		     u64 *ret_dump_ns, u64 *ret_restore_ns, const char **ret_what) MUST_CHECK;
+                     u64 *ret_dump_ns, u64 *ret_restore_ns, const char **ret_what) MUST_CHECK;
 
 /* n zeroed images, NULL without memory. */
 struct checkpoint_image *checkpoint_images(u32 n);

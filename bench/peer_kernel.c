@@ -7,11 +7,11 @@ enum { RUN_NS = 300000000 };
 
 static int start_children(struct kernel_world *world, const struct kernel_world_config *config)
 {
-	struct load_state none = { 0 };
-	struct bench_child_config child = { .ns = world->net.ns[BENCH_LOCAL],
-					    .cpu = 1,
-					    .handle = load_server_handle,
-					    .state = &none };
+	struct load_state none = {0};
+	struct bench_child_config child = {.ns = world->net.ns[BENCH_LOCAL],
+	                                   .cpu = 1,
+	                                   .handle = load_server_handle,
+	                                   .state = &none};
 	int err = bench_child_start(&world->child[BENCH_LOCAL], &child);
 
 	if (err)
@@ -24,10 +24,9 @@ static int start_children(struct kernel_world *world, const struct kernel_world_
 
 static int connect_all(struct kernel_world *world, u32 n, struct bench_run *run)
 {
-	struct bench_msg listen = { .op = LOAD_OP_LISTEN, .v = { BENCH_LOCAL_IP, BENCH_PORT } };
-	struct bench_msg accept = { .op = LOAD_OP_ACCEPT, .v = { n } };
-	struct bench_msg connect = { .op = LOAD_OP_CONNECT,
-				     .v = { n, BENCH_LOCAL_IP, BENCH_PORT } };
+	struct bench_msg listen = {.op = LOAD_OP_LISTEN, .v = {BENCH_LOCAL_IP, BENCH_PORT}};
+	struct bench_msg accept = {.op = LOAD_OP_ACCEPT, .v = {n}};
+	struct bench_msg connect = {.op = LOAD_OP_CONNECT, .v = {n, BENCH_LOCAL_IP, BENCH_PORT}};
 	int err = bench_child_call(&world->child[BENCH_LOCAL], &listen, run);
 
 	if (err == 0)
@@ -48,7 +47,7 @@ static int forbid_gso(struct kernel_world *world, struct bench_run *run)
 }
 
 int kernel_world_open(struct kernel_world *world, const struct kernel_world_config *config,
-		      struct bench_run *run)
+                      struct bench_run *run)
 {
 	int err = bench_net_open(&world->net, run);
 
@@ -64,10 +63,10 @@ int kernel_world_open(struct kernel_world *world, const struct kernel_world_conf
 
 /* Starts the server's loop, runs the client's, ends the server's. */
 static int run_load(struct kernel_world *world, u32 server_op, u32 client_op,
-		    struct load_figures *ret, struct bench_run *run)
+                    struct load_figures *ret, struct bench_run *run)
 {
-	struct bench_msg serve = { .op = server_op }, stop = { .op = LOAD_OP_STOP };
-	struct bench_msg load = { .op = client_op, .v = { RUN_NS } };
+	struct bench_msg serve = {.op = server_op}, stop = {.op = LOAD_OP_STOP};
+	struct bench_msg load = {.op = client_op, .v = {RUN_NS}};
 	int err = bench_child_send(&world->child[BENCH_LOCAL], &serve);
 
 	if (err == 0)

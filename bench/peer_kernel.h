@@ -23,18 +23,18 @@ struct kernel_world_config {
 };
 
 struct load_figures {
-	double per_s;          /* requests or bytes in a second */
-	double server_cpu_ns;  /* a request, or a byte */
+	double per_s;         /* requests or bytes in a second */
+	double server_cpu_ns; /* a request, or a byte */
 };
 
 int kernel_world_open(struct kernel_world *world, const struct kernel_world_config *config,
-		      struct bench_run *run) MUST_CHECK;
+                      struct bench_run *run) MUST_CHECK;
 /* Request-response of 64 bytes, one outstanding on each connection, for about 300 ms. */
-int kernel_world_rr(struct kernel_world *world, struct load_figures *ret, struct bench_run *run)
-	MUST_CHECK;
+int kernel_world_rr(struct kernel_world *world, struct load_figures *ret,
+                    struct bench_run *run) MUST_CHECK;
 /* One stream to the server, for about 300 ms. */
-int kernel_world_bulk(struct kernel_world *world, struct load_figures *ret, struct bench_run *run)
-	MUST_CHECK;
+int kernel_world_bulk(struct kernel_world *world, struct load_figures *ret,
+                      struct bench_run *run) MUST_CHECK;
 void kernel_world_close(struct kernel_world *world);
 
 #endif

@@ -94,7 +94,7 @@ struct goal {
 /* 1: a goal, 0: an empty line or a comment, -EINVAL. */
 static int parse_goal(const char *line, struct goal *ret_goal)
 {
-	struct goal g = { 0 };
+	struct goal g = {0};
 	int n = sscanf(line, " %63s %7s %2s %lf", g.name, g.field, g.op, &g.value);
 
 	if (n <= 0 || g.name[0] == '#')
@@ -107,7 +107,7 @@ static int parse_goal(const char *line, struct goal *ret_goal)
 }
 
 static const struct bench_result *find_result(const char *name, const struct bench_result *results,
-					      u32 n)
+                                              u32 n)
 {
 	for (u32 i = 0; i < n; i++)
 		if (strcmp(results[i].bcase->name, name) == 0)
@@ -143,7 +143,7 @@ static bool check_goal(const struct goal *g, const struct bench_result *r)
 }
 
 int bench_check_goals(const char *path, const struct bench_result *results, u32 n,
-		      const char *case_prefix)
+                      const char *case_prefix)
 {
 	FILE *f = fopen(path, "r");
 	char line[256];
