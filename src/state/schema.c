@@ -230,7 +230,8 @@ static size_t used_bytes(const struct schema_field *field, const void *at)
 	switch ((enum schema_type)field->type) {
 	case SCHEMA_TYPE_vlan_stack:
 		return offsetof(struct vlan_stack, tag) +
-		       min_of(((const struct vlan_stack *)at)->n, (u32)VLAN_DEPTH_MAX) * sizeof(u32);
+		       min_of(((const struct vlan_stack *)at)->n, (u32)VLAN_DEPTH_MAX) *
+		               sizeof(u32);
 	case SCHEMA_TYPE_seq_ranges:
 		return offsetof(struct seq_ranges, r) +
 		       min_of(((const struct seq_ranges *)at)->n, (u32)SEQ_RANGES_MAX) *
