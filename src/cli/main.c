@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* `chimney`: the command. One line a subcommand. */
+#include "chimney/chimney.h"
+#include "cli/demo.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int explain_main(int argc, char **argv);
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{"demo", demo_main, "move thousands of live connections there and back"},
+	{"explain", explain_main, "what a status means, in a sentence"},
+};
+
+/* `chimney explain [word ...]`: all of them without a word. */
+static int explain_main(int argc, char **argv)
+{
+	int missing = argc - 1;
+
+	for (uint32_t i = 0; i == 0 || strcmp(chimney_status_word(i), "unknown"); i++) {
+		bool wanted = argc == 1;
+
+		for (int k = 1; k < argc; k++)
+			wanted |= !strcmp(argv[k], chimney_status_word(i));
+		if (!wanted)
+			continue;
+		missing--;
+		printf("%-20s %s\n", chimney_status_word(i), chimney_status_sentence(i));
+	}
+	if (argc == 1 || !missing)
+		return 0;
+	fprintf(stderr, "chimney explain: no such status; run chimney explain for all of them\n");
+	return 2;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: chimney COMMAND [options]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fprintf(to, "\nchimney COMMAND --help, or the manual page chimney-COMMAND(1).\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		usage(argc < 2 ? stderr : stdout);
+		return argc < 2 ? 2 : 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "chimney: \"%s\" is no command\n\n", argv[1]);
+	usage(stderr);
+	return 2;
+}
