@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Inside a lane: the turn (turn.c), and who runs it when (lane.c). */
+#ifndef LANE_INTERNAL_H
+#define LANE_INTERNAL_H
+
+#include "lane/lane.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { LANE_BATCH = 256 };
+
+struct lane {
+	struct lane_config config;
+	pthread_mutex_t mutex;
+	_Atomic u32 waiters; /* threads that want the lock */
+	_Atomic u32 served;  /* and those that got it */
+	bool touched;
+	_Atomic bool asleep;
+	_Atomic bool stopping;
+	bool running;
+	pthread_t thread;
+	int epoll_fd, event_fd, timer_fd;
+	u64 timer_at_ns;
+	struct tcp_tx tx; /* frames not taken by the port yet: [tx_at, tx.n) */
+	u32 tx_at;
+	struct lane_counters counters;
+	struct rx_frame rx[LANE_BATCH];
+	struct tx_frame tx_frames[LANE_BATCH];
+};
+
+/* Emits and transmits; true when a frame went out. */
+bool lane_send(struct lane *l, u64 now_ns);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Who runs a lane's turns, and when it sleeps. */
+#include "lane/internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	HANDOVER_SPINS = 2000, /* how long the lane waits for a waiter to take the lock */
+	SLEEP_NS_DEFAULT = 20 * 1000 * 1000,
+};
+
+u64 lane_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * NS_PER_S + (u64)t.tv_nsec;
+}
+
+static int watch(struct lane *l, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int open_descriptors(struct lane *l)
+{
+	int err;
+
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (l->epoll_fd < 0 || l->event_fd < 0 || l->timer_fd < 0)
+		return -errno;
+	err = watch(l, l->event_fd);
+	if (!err)
+		err = watch(l, l->timer_fd);
+	for (u32 i = 0; i < l->config.n_ports && !err; i++) {
+		struct port_info info;
+
+		l->config.ports[i]->ops->info(l->config.ports[i], &info);
+		if (info.fd >= 0)
+			err = watch(l, info.fd);
+	}
+	return err;
+}
+
+int lane_create(const struct lane_config *config, struct lane **ret_lane)
+{
+	struct lane *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	l->config = *config;
+	if (!l->config.sleep_ns)
+		l->config.sleep_ns = SLEEP_NS_DEFAULT;
+	l->epoll_fd = l->event_fd = l->timer_fd = -1;
+	l->timer_at_ns = UINT64_MAX;
+	l->tx = (struct tcp_tx){.frames = l->tx_frames, .cap = LANE_BATCH};
+	pthread_mutex_init(&l->mutex, NULL);
+	err = open_descriptors(l);
+	if (err) {
+		lane_destroy(l);
+		return err;
+	}
+	*ret_lane = l;
+	return 0;
+}
+
+void lane_destroy(struct lane *l)
+{
+	lane_stop(l);
+	if (l->epoll_fd >= 0)
+		close(l->epoll_fd);
+	if (l->event_fd >= 0)
+		close(l->event_fd);
+	if (l->timer_fd >= 0)
+		close(l->timer_fd);
+	pthread_mutex_destroy(&l->mutex);
+	free(l);
+}
+
+/* -- the lock ------------------------------------------------------------------------------------
+ */
+
+void lane_lock(struct lane *l)
+{
+	if (pthread_mutex_trylock(&l->mutex)) {
+		atomic_fetch_add(&l->waiters, 1);
+		pthread_mutex_lock(&l->mutex);
+		atomic_fetch_sub(&l->waiters, 1);
+		atomic_fetch_add(&l->served, 1);
+	}
+}
+
+void lane_touch(struct lane *l)
+{
+	l->touched = true;
+}
+
+void lane_unlock(struct lane *l)
+{
+	if (l->touched && atomic_load_explicit(&l->asleep, memory_order_relaxed))
+		lane_send(l, lane_now_ns());
+	pthread_mutex_unlock(&l->mutex);
+}
+
+/* Between two turns: lets one waiter in. Without the wait the lane would take its own lock again
+ * before a waiter has woken up. */
+static void give_way(struct lane *l)
+{
+	u32 served = atomic_load(&l->served);
+
+	if (!atomic_load(&l->waiters))
+		return;
+	pthread_mutex_unlock(&l->mutex);
+	for (u32 i = 0; i < HANDOVER_SPINS && atomic_load(&l->served) == served; i++) {
+		if (i % 64 == 63)
+			sched_yield();
+		__builtin_ia32_pause();
+	}
+	pthread_mutex_lock(&l->mutex);
+}
+
+/* -- sleeping ------------------------------------------------------------------------------------
+ */
+
+void lane_wake(struct lane *l)
+{
+	u64 one = 1;
+
+	l->counters.wakes++;
+	if (write(l->event_fd, &one, sizeof(one)) < 0)
+		return; /* full: it is awake */
+}
+
+static void drain(struct lane *l)
+{
+	u64 count;
+
+	while (read(l->event_fd, &count, sizeof(count)) > 0)
+		;
+	if (read(l->timer_fd, &count, sizeof(count)) > 0)
+		l->timer_at_ns = UINT64_MAX;
+}
+
+static u64 sleep_for(const struct lane *l, u64 most_ns)
+{
+	u64 now_ns = lane_now_ns();
+	u64 next_ns = target_next_deadline(l->config.target);
+	u64 ns = min_of(most_ns, l->config.sleep_ns);
+
+	if (l->tx_at < l->tx.n)
+		ns = min_of(ns, 50 * NS_PER_US);
+	if (next_ns <= now_ns)
+		return 0;
+	return next_ns == UINT64_MAX ? ns : min_of(ns, next_ns - now_ns);
+}
+
+/* Called and returns with the lock. */
+static void doze(struct lane *l, u64 most_ns)
+{
+	u64 ns = sleep_for(l, most_ns);
+	struct timespec t = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+	struct epoll_event ev;
+	int n;
+
+	if (!ns)
+		return;
+	l->counters.sleeps++;
+	atomic_store(&l->asleep, true);
+	pthread_mutex_unlock(&l->mutex);
+	n = epoll_pwait2(l->epoll_fd, &ev, 1, &t, NULL);
+	pthread_mutex_lock(&l->mutex);
+	atomic_store(&l->asleep, false);
+	if (n > 0 && (ev.data.fd == l->event_fd || ev.data.fd == l->timer_fd))
+		drain(l);
+}
+
+static void *run(void *arg)
+{
+	struct lane *l = arg;
+	u64 idle_since_ns = lane_now_ns();
+
+	pthread_mutex_lock(&l->mutex);
+	while (!atomic_load(&l->stopping)) {
+		bool busy = lane_turn(l);
+		u64 now_ns;
+
+		give_way(l);
+		now_ns = lane_now_ns();
+		if (busy) {
+			idle_since_ns = now_ns;
+		} else if (now_ns - idle_since_ns >= l->config.spin_ns) {
+			doze(l, UINT64_MAX);
+			idle_since_ns = lane_now_ns();
+		} else {
+			pthread_mutex_unlock(&l->mutex);
+			__builtin_ia32_pause();
+			pthread_mutex_lock(&l->mutex);
+		}
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return NULL;
+}
+
+int lane_start(struct lane *l, const char *name)
+{
+	int err = pthread_create(&l->thread, NULL, run, l);
+
+	if (err)
+		return -err;
+	l->running = true;
+	pthread_setname_np(l->thread, name);
+	return 0;
+}
+
+void lane_stop(struct lane *l)
+{
+	if (!l->running)
+		return;
+	atomic_store(&l->stopping, true);
+	lane_wake(l);
+	pthread_join(l->thread, NULL);
+	atomic_store(&l->stopping, false);
+	l->running = false;
+}
+
+/* -- in the caller's thread
+ * ------------------------------------------------------------------------ */
+
+/* The timer makes lane_fd() readable when a deadline comes while nobody polls. */
+static void arm_timer(struct lane *l)
+{
+	u64 at_ns = target_next_deadline(l->config.target);
+	struct itimerspec when = {
+		.it_value = {(time_t)(at_ns / NS_PER_S), (long)(at_ns % NS_PER_S)}};
+
+	if (at_ns >= l->timer_at_ns || !at_ns)
+		return;
+	if (!timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL))
+		l->timer_at_ns = at_ns;
+}
+
+bool lane_poll(struct lane *l, u32 timeout_us)
+{
+	u64 end_ns = lane_now_ns() + (u64)timeout_us * NS_PER_US;
+	u64 spin_end_ns = min_of(end_ns, lane_now_ns() + l->config.spin_ns);
+	bool busy;
+
+	lane_lock(l);
+	for (;;) {
+		u64 now_ns;
+
+		busy = lane_turn(l);
+		now_ns = lane_now_ns();
+		if (busy || now_ns >= end_ns)
+			break;
+		if (now_ns >= spin_end_ns)
+			doze(l, end_ns - now_ns);
+	}
+	arm_timer(l);
+	pthread_mutex_unlock(&l->mutex);
+	return busy;
+}
+
+int lane_fd(const struct lane *l)
+{
+	return l->epoll_fd;
+}
+
+void lane_counters(const struct lane *l, struct lane_counters *ret)
+{
+	*ret = l->counters;
+}

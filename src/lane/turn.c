@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* One turn of a lane. */
+#include "lane/internal.h"
+
+/* Frames of the batch that are the host's, moved to the front; what was dropped is released. */
+static u32 leftovers(struct lane *l, u32 n)
+{
+	struct buf_pool *pool = target_pool(l->config.target);
+	u32 k = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		switch (l->rx[i].verdict) {
+		case FRAME_TO_HOST:
+			l->rx[k++] = l->rx[i];
+			break;
+		case FRAME_DROPPED:
+			buf_put_chain(pool, l->rx[i].buf);
+			break;
+		default:
+			break;
+		}
+	}
+	return k;
+}
+
+static bool receive(struct lane *l, u16 index, u64 now_ns)
+{
+	struct port *port = l->config.ports[index];
+	int n = port->ops->receive(port, l->rx, LANE_BATCH);
+	u32 left;
+
+	if (n <= 0)
+		return false;
+	for (int i = 0; i < n; i++) {
+		l->rx[i].port = index;
+		l->rx[i].verdict = FRAME_PENDING;
+	}
+	l->counters.rx_frames += (u32)n;
+	target_input(l->config.target, l->rx, (u32)n, now_ns);
+	left = leftovers(l, (u32)n);
+	l->counters.to_host += left;
+	if (left)
+		l->config.hooks.frames_to_host(l->config.hooks.ctx, l->rx, left);
+	return true;
+}
+
+/* Gives the frames from tx_at on to their ports, runs of one port at a time. False: a port is
+ * full, the rest waits. */
+static bool transmit(struct lane *l)
+{
+	while (l->tx_at < l->tx.n) {
+		u16 index = l->tx.frames[l->tx_at].port;
+		u32 end = l->tx_at + 1;
+		struct port *port = l->config.ports[index < l->config.n_ports ? index : 0];
+		int n;
+
+		while (end < l->tx.n && l->tx.frames[end].port == index)
+			end++;
+		n = port->ops->transmit(port, l->tx.frames + l->tx_at, end - l->tx_at);
+		if (n > 0) {
+			l->tx_at += (u32)n;
+			l->counters.tx_frames += (u32)n;
+		}
+		if (l->tx_at < end) {
+			l->counters.tx_stalls++;
+			return false;
+		}
+	}
+	l->tx.n = 0;
+	l->tx_at = 0;
+	return true;
+}
+
+bool lane_send(struct lane *l, u64 now_ns)
+{
+	u64 before = l->counters.tx_frames;
+	bool more = true;
+
+	if (!transmit(l))
+		return l->counters.tx_frames != before;
+	while (more) {
+		more = target_flush(l->config.target, &l->tx, now_ns);
+		if (!l->tx.n)
+			break;
+		if (!transmit(l))
+			break;
+	}
+	l->touched = false;
+	return l->counters.tx_frames != before;
+}
+
+bool lane_turn(struct lane *l)
+{
+	u64 now_ns = lane_now_ns();
+	bool busy = false;
+
+	target_set_time(l->config.target, now_ns);
+	for (u32 i = 0; i < l->config.n_ports; i++)
+		busy |= receive(l, (u16)i, now_ns);
+	target_timers(l->config.target, now_ns);
+	busy |= target_poll_events(l->config.target, now_ns) != 0;
+	if (l->config.hooks.work)
+		busy |= l->config.hooks.work(l->config.hooks.ctx);
+	busy |= lane_send(l, now_ns);
+	l->counters.turns++;
+	l->counters.busy_turns += busy;
+	return busy;
+}
