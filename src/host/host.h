@@ -327,6 +327,10 @@ struct host_path_info {
 };
 bool host_path_next(const struct host *h, u32 *cursor, struct host_path_info *ret_info);
 
+/* The next IP ID of the host's own half for a path (R61): what the host's stack puts into packets
+ * of its own, so that it never uses one that the device may use. -ENOENT. */
+int host_path_ip_id(struct host *h, const struct path_key *key, u16 *ret_id);
+
 /* -- looking ----------------------------------------------------------------------------------- */
 
 /* What the device has of a connection (CONST and CACHED as well; data_refs must not be followed).
@@ -367,6 +371,9 @@ struct host_counters {
 #undef COUNTER
 };
 const struct host_counters *host_counters(const struct host *h);
+
+/* How many calls of a kind passed a layer of the host on their way down (R24, R71, R72). */
+u64 host_ladder_count(const struct host *h, enum block_call call, enum host_layer layer);
 
 struct host_usage {
 	u32 connections, offloaded, paths, neighbors, paths_at_device, neighbors_at_device;

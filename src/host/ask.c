@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Uploads that no move asked for: by the device (R73), by a layer that lost an object, by a link.
+ */
+#include "host/priv.h"
+
+void mover_ask(struct host *h, struct host_conn *conn, u8 reason)
+{
+	u32 index = conn_index(h, conn);
+
+	if (conn->flags & CONN_ASKED || conn->side == HOST_IN_STACK)
+		return;
+	conn->flags |= CONN_ASKED;
+	conn->ask_reason = reason;
+	conn->asked_next = NIL;
+	if (h->asked.head == NIL)
+		h->asked.head = index;
+	else
+		h->conn[h->asked.tail].asked_next = index;
+	h->asked.tail = index;
+}
+
+void mover_ask_path(struct host *h, u32 path)
+{
+	for (u32 i = h->path[path].first_conn; i != NIL; i = h->conn[i].next)
+		mover_ask(h, &h->conn[i], UPLOAD_DEVICE);
+}
+
+void mover_ask_neighbor(struct host *h, u32 neighbor)
+{
+	for (u32 i = h->neighbor[neighbor].first_path; i != NIL; i = h->path[i].next)
+		mover_ask_path(h, i);
+}
+
+void host_link(struct host *h, u32 port, bool up)
+{
+	const struct host_policy *policy = &h->env.policy;
+
+	host_log(h, &(struct host_event){.kind = up ? HOST_EVENT_LINK_UP : HOST_EVENT_LINK_DOWN,
+	                                 .layer = LAYER_NEIGHBOR,
+	                                 .detail = port});
+	if (up || !policy->upload_on_link_down || !policy->upload_on_link_down(policy->ctx, port))
+		return;
+	for (u32 i = 0; i < h->config.max_neighbors; i++) {
+		if (slots_is_taken(&h->neighbor_slots, i) && h->neighbor[i].key.port == port)
+			mover_ask_neighbor(h, i);
+	}
+}
+
+void host_reap(struct host *h)
+{
+	for (u32 i = 0; i < h->config.max_paths; i++) {
+		if (slots_is_taken(&h->path_slots, i) && !h->path[i].refs &&
+		    h->path[i].device != HANDLE_NONE)
+			control_mark(h, LAYER_PATH, i, DIRTY_REAP);
+	}
+	for (u32 i = 0; i < h->config.max_neighbors; i++) {
+		if (slots_is_taken(&h->neighbor_slots, i) && !h->neighbor[i].refs &&
+		    h->neighbor[i].device != HANDLE_NONE)
+			control_mark(h, LAYER_NEIGHBOR, i, DIRTY_REAP);
+	}
+	control_kick(h);
+}

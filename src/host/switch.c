@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * The switch: where the data calls of a connection go, and where they wait. Per connection:
+ *
+ *   HOST_IN_STACK    -> HOST_MOVING      its chunk is built (offload) or on hold (upload)
+ *   HOST_MOVING      -> HOST_IN_CHIMNEY  own: what was queued is posted to the device (R54)
+ *   HOST_MOVING      -> HOST_IN_STACK    uploaded, or the offload was undone
+ *   HOST_IN_CHIMNEY  -> HOST_MOVING
+ *
+ * In HOST_MOVING nothing is handed on (R37, R45): posted calls queue here, socket-like ones would
+ * block, and what an upload hands back goes in front of what was posted since, by its number.
+ */
+#include <errno.h>
+
+#include "host/priv.h"
+
+enum {
+	QUEUE_SEND,
+	QUEUE_RECV,
+};
+
+static u32 queue_of(const struct host_io *io)
+{
+	return io->kind == DATA_RECV ? QUEUE_RECV : QUEUE_SEND;
+}
+
+/* -- the ladder's top -------------------------------------------------------------------------- */
+
+enum status host_refused(struct host *h, enum host_layer layer, const struct host_candidate *who)
+{
+	if (!h->env.refuse.layer)
+		return STATUS_OK;
+	return h->env.refuse.layer(h->env.refuse.ctx, layer, who);
+}
+
+static enum status offer(struct host *h, struct chunk *c, struct host_conn *conn, u64 *ret_detail)
+{
+	const struct host_path *path = &h->path[conn->path];
+	const struct host_candidate who = {
+		.conn = conn_handle(h, conn),
+		.owner = conn->owner,
+		.path = &path->key,
+		.neighbor = &h->neighbor[path->neighbor].key,
+		.local_port = conn->local_port,
+		.remote_port = conn->remote_port,
+		.by_admin = conn->flags & CONN_BY_ADMIN,
+	};
+	enum status status = host_refused(h, HOST_SWITCH, &who);
+
+	if (status == STATUS_OK && conn->side != HOST_IN_STACK)
+		status = STATUS_BUSY;
+	if (status == STATUS_OK && h->env.policy.admit)
+		status = h->env.policy.admit(h->env.policy.ctx, &who, ret_detail);
+	if (status != STATUS_OK)
+		return status;
+	return transport_offer(h, c, conn, &who);
+}
+
+enum status switch_offer(struct host *h, struct chunk *c, struct host_conn *conn,
+                         struct host_move *result)
+{
+	enum status status = offer(h, c, conn, &result->detail);
+	u32 block;
+
+	if (status != STATUS_OK)
+		return status;
+	block = transport_block(h, c, conn);
+	if (block == NIL)
+		return STATUS_NO_MEMORY;
+	c->request.needs[HOST_SWITCH].posted_buffers += conn->queued;
+	mover_add(h, c, conn, block, result);
+	return STATUS_OK;
+}
+
+/* -- queues ------------------------------------------------------------------------------------ */
+
+static void enqueue(struct host *h, struct host_conn *c, u32 index)
+{
+	struct fifo *q = &c->queue[queue_of(&h->io[index])];
+
+	h->io[index].next = NIL;
+	if (q->head == NIL)
+		q->head = index;
+	else
+		h->io[q->tail].next = index;
+	q->tail = index;
+	c->queued++;
+}
+
+static u32 dequeue(struct host *h, struct host_conn *c, u32 queue)
+{
+	struct fifo *q = &c->queue[queue];
+	u32 index = q->head;
+
+	q->head = h->io[index].next;
+	if (q->head == NIL)
+		q->tail = NIL;
+	c->queued--;
+	return index;
+}
+
+/* Into the place that its number gives it: what came back stands before what was posted since. */
+static void put_back(struct host *h, struct host_conn *c, u32 index)
+{
+	struct fifo *q = &c->queue[queue_of(&h->io[index])];
+	u32 *link = &q->head;
+
+	while (*link != NIL && h->io[*link].number < h->io[index].number)
+		link = &h->io[*link].next;
+	h->io[index].next = *link;
+	*link = index;
+	if (h->io[index].next == NIL)
+		q->tail = index;
+	c->queued++;
+	h->counters.calls_returned++;
+}
+
+static void complete(struct host *h, u32 index, enum status status, u32 bytes)
+{
+	const struct host_io io = h->io[index];
+	const struct host_conn *c = &h->conn[io.conn];
+	const struct host_done done = {
+		.conn = conn_handle(h, c),
+		.owner = c->owner,
+		.cookie = io.cookie,
+		.kind = io.kind,
+		.status = status,
+		.bytes = bytes,
+	};
+
+	(void)!slots_release(&h->io_slots, slots_handle(&h->io_slots, index));
+	if (h->env.done)
+		h->env.done(h->env.ctx, &done, 1);
+}
+
+void switch_abort_posted(struct host *h, struct host_conn *c)
+{
+	for (u32 q = 0; q < 2; q++) {
+		while (c->queue[q].head != NIL)
+			complete(h, dequeue(h, c, q), STATUS_ABORTED, 0);
+	}
+}
+
+/* -- to the device ----------------------------------------------------------------------------- */
+
+static bool may_post(const struct host_conn *c)
+{
+	enum legal verdict = legal_verdict(c->object, LEGAL_CALL_DATA);
+
+	return c->side == HOST_IN_CHIMNEY &&
+	       (verdict == LEGAL_YES || verdict == LEGAL_QUEUED || verdict == LEGAL_ABORTED);
+}
+
+static void post_one(struct host *h, struct host_conn *c, u32 index)
+{
+	const struct data_ops *ops = h->env.device->data;
+	const struct host_io *io = &h->io[index];
+	u64 cookie = slots_handle(&h->io_slots, index);
+
+	c->at_device++;
+	if (io->kind == DATA_SEND) {
+		struct send_call call = {.conn = c->device,
+		                         .data = io->data,
+		                         .len = io->len,
+		                         .flags = io->flags,
+		                         .cookie = cookie};
+
+		ops->send(host_device(h), &call, 1);
+	} else if (io->kind == DATA_RECV) {
+		struct recv_call call = {.conn = c->device,
+		                         .data = io->data,
+		                         .len = io->len,
+		                         .flags = io->flags,
+		                         .cookie = cookie};
+
+		ops->receive(host_device(h), &call, 1);
+	} else {
+		struct disconnect_call call = {
+			.conn = c->device, .cookie = cookie, .abortive = io->abortive};
+
+		ops->disconnect(host_device(h), &call, 1);
+	}
+}
+
+/* Everything that waits; a call that the device has no room for comes back at once, and the rest
+ * waits behind it. */
+static void post(struct host *h, struct host_conn *c, u32 queue)
+{
+	u64 returned = h->counters.calls_returned;
+
+	while (c->queue[queue].head != NIL && may_post(c) && h->counters.calls_returned == returned)
+		post_one(h, c, dequeue(h, c, queue));
+}
+
+/* -- in the host's stack ----------------------------------------------------------------------- */
+
+/* False: it has to wait. */
+static bool pump_one(struct host *h, struct host_conn *c, struct host_io *io, u32 index)
+{
+	const struct host_stack *s = &h->env.stack;
+	u32 queue = queue_of(io);
+	s64 n;
+
+	if (io->kind == DATA_DISCONNECT) {
+		int err = s->disconnect(s->impl, c->backend, io->abortive);
+
+		complete(h, dequeue(h, c, queue), err ? STATUS_BAD_STATE : STATUS_OK, 0);
+		return true;
+	}
+	if (io->kind == DATA_SEND)
+		n = s->send(s->impl, c->backend, io->data, io->len, io->flags);
+	else
+		n = s->recv(s->impl, c->backend, io->data, io->len, io->flags);
+	if (n == -EAGAIN || (n == 0 && io->len))
+		return false;
+	if (n == -ESHUTDOWN) {
+		complete(h, dequeue(h, c, queue), STATUS_OK, 0);
+	} else if (n < 0) {
+		complete(h, dequeue(h, c, queue), n == -EPIPE ? STATUS_BAD_STATE : STATUS_ABORTED,
+		         0);
+	} else if (io->kind == DATA_SEND && (u32)n < io->len) {
+		io->data = (u8 *)io->data + n;
+		io->len -= (u32)n;
+		return false;
+	} else {
+		complete(h, dequeue(h, c, queue),
+		         io->kind == DATA_SEND ? STATUS_UPLOAD_IN_PROGRESS : STATUS_OK, (u32)n);
+	}
+	return true;
+}
+
+static void pump(struct host *h, struct host_conn *c)
+{
+	if (!h->env.stack.send)
+		return;
+	for (u32 q = 0; q < 2; q++) {
+		while (c->side == HOST_IN_STACK && c->queue[q].head != NIL) {
+			u32 index = c->queue[q].head;
+
+			if (!pump_one(h, c, &h->io[index], index))
+				break;
+		}
+	}
+}
+
+void host_pump(struct host *h, handle conn)
+{
+	struct host_conn *c = conn_find(h, conn);
+
+	if (c && c->side == HOST_IN_STACK && !(c->flags & CONN_DEAD))
+		pump(h, c);
+}
+
+void switch_settle(struct host *h, struct host_conn *c)
+{
+	const struct host_notice notice = {
+		.conn = conn_handle(h, c), .owner = c->owner, .kind = HOST_NOTICE_MOVED};
+
+	if (c->flags & CONN_DEAD) {
+		switch_abort_posted(h, c);
+	} else if (c->side == HOST_IN_STACK) {
+		pump(h, c);
+	} else {
+		post(h, c, QUEUE_SEND);
+		post(h, c, QUEUE_RECV);
+	}
+	if (h->env.notice)
+		h->env.notice(h->env.ctx, &notice, 1);
+}
+
+/* -- posted calls ------------------------------------------------------------------------------ */
+
+static int posted(struct host *h, handle conn, const struct host_io *io)
+{
+	struct host_conn *c = conn_find(h, conn);
+	handle taken;
+	u32 queue;
+
+	if (!c)
+		return -ESTALE;
+	taken = slots_take(&h->io_slots);
+	if (taken == SLOT_NO_HANDLE)
+		return -ENOBUFS;
+	h->io[(u32)taken] = *io;
+	h->io[(u32)taken].conn = conn_index(h, c);
+	h->io[(u32)taken].number = h->io_number++;
+	queue = queue_of(io);
+	enqueue(h, c, (u32)taken);
+	if (c->side == HOST_IN_CHIMNEY)
+		post(h, c, queue);
+	else if (c->flags & CONN_DEAD)
+		switch_abort_posted(h, c);
+	else if (c->side == HOST_IN_STACK)
+		pump(h, c);
+	else
+		h->counters.calls_queued++;
+	return 0;
+}
+
+int host_post_send(struct host *h, const struct send_call *call)
+{
+	const struct host_io io = {.kind = DATA_SEND,
+	                           .data = (void *)call->data,
+	                           .len = call->len,
+	                           .flags = call->flags & ~SEND_BUFFERED,
+	                           .cookie = call->cookie};
+
+	return posted(h, call->conn, &io);
+}
+
+int host_post_receive(struct host *h, const struct recv_call *call)
+{
+	const struct host_io io = {.kind = DATA_RECV,
+	                           .data = call->data,
+	                           .len = call->len,
+	                           .flags = call->flags & ~RECV_NOW,
+	                           .cookie = call->cookie};
+
+	return posted(h, call->conn, &io);
+}
+
+int host_disconnect(struct host *h, const struct disconnect_call *call)
+{
+	const struct host_io io = {
+		.kind = DATA_DISCONNECT, .abortive = call->abortive, .cookie = call->cookie};
+
+	return posted(h, call->conn, &io);
+}
+
+/* -- completions ------------------------------------------------------------------------------- */
+
+/* A disconnect that comes back: has the FIN been taken over with the state, or must it be asked for
+ * again behind bytes that came back too? */
+static bool behind_bytes(const struct host *h, const struct host_conn *c, u32 index)
+{
+	u32 first = c->queue[QUEUE_SEND].head;
+
+	return first != NIL && h->io[first].number < h->io[index].number;
+}
+
+/* What an upload hands back. Bytes of a send that the state holds are the host stack's now. */
+static void returned(struct host *h, struct host_conn *c, u32 index, u32 bytes)
+{
+	struct host_io *io = &h->io[index];
+
+	if (io->kind == DATA_RECV && bytes) {
+		complete(h, index, STATUS_OK, bytes);
+	} else if (io->kind == DATA_SEND && bytes >= io->len) {
+		complete(h, index, STATUS_UPLOAD_IN_PROGRESS, io->len);
+	} else if (io->kind == DATA_DISCONNECT && !behind_bytes(h, c, index)) {
+		complete(h, index, STATUS_UPLOAD_IN_PROGRESS, 0);
+	} else {
+		if (io->kind == DATA_SEND) {
+			io->data = (u8 *)io->data + bytes;
+			io->len -= bytes;
+		}
+		put_back(h, c, index);
+	}
+}
+
+static void data_complete(struct host *h, const struct data_completion *done)
+{
+	u32 index = slots_find(&h->io_slots, done->cookie);
+	struct host_conn *c;
+	u32 queue;
+
+	if (index == NIL) {
+		h->counters.stale++;
+		return;
+	}
+	c = &h->conn[h->io[index].conn];
+	queue = queue_of(&h->io[index]);
+	c->at_device--;
+	switch (done->status) {
+	case STATUS_UPLOAD_IN_PROGRESS:
+		returned(h, c, index, done->bytes);
+		return;
+	case STATUS_BUSY:
+		put_back(h, c, index);
+		return;
+	case STATUS_STALE_HANDLE:
+		complete(h, index, STATUS_ABORTED, done->bytes);
+		return;
+	default:
+		complete(h, index, done->status, done->bytes);
+		post(h, c, queue);
+	}
+}
+
+void switch_data_complete(struct host *h, const struct data_completion *done, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		data_complete(h, &done[i]);
+}
