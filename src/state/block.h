@@ -142,6 +142,7 @@ enum block_call {
 	BLOCK_CALL_UPDATE,
 	BLOCK_CALL_INVALIDATE,
 	BLOCK_CALL_QUERY,
+	BLOCK_CALL_TRANSFER, /* second phase of an offload: blocks whose status is OK, PARTIAL */
 	BLOCK_CALLS,
 };
 
@@ -161,6 +162,8 @@ enum block_call {
  *               without flags and placeholders, which only carry
  *   invalidate  linkers and placeholders without flags
  *   query       linkers with room for the state, flags say which classes to read; placeholders
+ *   transfer    the offloaded list again: what has a state has CONST and CACHED, handles are where
+ *               room was reserved; only states of blocks with OK or PARTIAL are looked at
  *
  * Checked parts of a state are those that `flags` names, but for a query, none. More than this
  * (limits, whether a handle is stale, tcp_state_check(), DELEGATED where it is needed) is the

@@ -71,6 +71,16 @@ static bool offload_role(const struct block *b, const struct block *parent)
 	return b->layer != LAYER_TCP && b->state == NIL && !b->flags;
 }
 
+/* The same list again, with handles where room was reserved and without where it was refused. */
+static bool transfer_role(const struct block *b)
+{
+	if (b->flags & BLOCK_REPARENT)
+		return false;
+	if (b->state == NIL)
+		return !b->flags;
+	return (b->flags & (BLOCK_CONST | BLOCK_CACHED)) == (BLOCK_CONST | BLOCK_CACHED);
+}
+
 /* Only CACHED is ever updated (R31, R33); re-parenting takes a path that is linked and a neighbor
  * that is linked (R68). */
 static bool update_role(const struct block *b, const struct block *parent)
@@ -88,6 +98,8 @@ static bool role_ok(const struct check *c, const struct block *b, const struct b
 		return false;
 	if (c->call == BLOCK_CALL_OFFLOAD)
 		return offload_role(b, parent);
+	if (c->call == BLOCK_CALL_TRANSFER)
+		return transfer_role(b);
 	if (block_is_new(b) || (block_is_placeholder(b) && b->flags))
 		return false;
 	switch (c->call) {
@@ -166,6 +178,9 @@ static enum block_rule check_state(struct check *c, const struct block *b)
 		return BLOCK_RULE_STATE;
 	/* What a query asks for is not filled in yet. */
 	if (b->state == NIL || c->call == BLOCK_CALL_QUERY)
+		return BLOCK_RULE_OK;
+	/* Nor is what was given up. */
+	if (c->call == BLOCK_CALL_TRANSFER && b->status != STATUS_OK && b->status != STATUS_PARTIAL)
 		return BLOCK_RULE_OK;
 	state = block_list_state(c->list, b->layer, b->state);
 	if (layer->check && layer->check(state, b->flags))
