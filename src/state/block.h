@@ -91,9 +91,9 @@ void block_list_put_data(struct block_list *list);
 /*
  * Appends a block to the children of `parent` (NIL: to the roots). O(1): new children are put in
  * front, so siblings come out in reverse; block_list_walk() order is by links, not by index.
- * `with_state` gives it a zeroed state of its layer with empty data_refs. Its status is PENDING, its handles are
- * HANDLE_NONE. -ENOSPC: no room; -EINVAL: no such parent, or the layer is not one up (roots are
- * neighbors).
+ * `with_state` gives it a zeroed state of its layer with empty data_refs. Its status is PENDING,
+ * its handles are HANDLE_NONE. -ENOSPC: no room; -EINVAL: no such parent, or the layer is not one
+ * up (roots are neighbors).
  */
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,
                    u32 *ret_block) MUST_CHECK;

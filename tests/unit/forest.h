@@ -216,6 +216,7 @@ static inline void forest_fill(struct forest *f, struct prng *rng, struct block 
 static inline u32 forest_add(struct forest *f, struct prng *rng, u32 parent, enum layer layer)
 {
 	bool offload = f->config.call == BLOCK_CALL_OFFLOAD;
+	bool full = offload || f->config.call == BLOCK_CALL_TRANSFER;
 	bool linker = layer != LAYER_TCP && prng_chance(rng, f->config.linkers_ppm);
 	struct block *b;
 	u32 index;
@@ -230,9 +231,9 @@ static inline u32 forest_add(struct forest *f, struct prng *rng, u32 parent, enu
 		b->device = 0x300000000ull | index;
 	if (linker)
 		return index;
-	if (offload || f->config.call == BLOCK_CALL_UPDATE)
+	if (full || f->config.call == BLOCK_CALL_UPDATE)
 		forest_fill(f, rng, b);
-	if (offload)
+	if (full)
 		b->flags = BLOCK_CONST | BLOCK_CACHED | BLOCK_DELEGATED;
 	else if (f->config.call == BLOCK_CALL_UPDATE)
 		b->flags = BLOCK_CACHED;
