@@ -152,26 +152,18 @@ static void get_field(struct in *in, const struct schema_field *field, void *sta
 	}
 }
 
-/* Room in the list for `n` more states of a layer is checked by the header. */
-static u32 new_state(struct block_list *list, u32 layer)
+static void get_state(struct in *in, u32 block, const u32 states[LAYERS])
 {
-	u32 *const used[LAYERS] = {&list->n_neighbors, &list->n_paths, &list->n_conns};
-	u32 index = (*used[layer])++;
-
-	schema_clear(list->schema->layer[layer], block_list_state(list, layer, index));
-	return index;
-}
-
-static void get_state(struct in *in, struct block *b, const u32 states[LAYERS])
-{
+	struct block *b = block_at(in->list, block);
 	const struct schema_layer *layer = in->list->schema->layer[b->layer];
 	void *state;
 
-	if (block_list_states(in->list, b->layer) >= states[b->layer]) {
+	/* The header's numbers fit the list; so does what keeps to them. */
+	if (block_list_states(in->list, b->layer) >= states[b->layer] ||
+	    block_list_add_state(in->list, block)) {
 		fail(in, DECODE_VALUE, in->at);
 		return;
 	}
-	b->state = new_state(in->list, b->layer);
 	state = block_list_state(in->list, b->layer, b->state);
 	for (u32 i = 0; i < layer->first[STATE_CLASSES] && !in->error.kind; i++) {
 		if (b->flags >> layer->fields[i].cls & 1)
@@ -179,8 +171,9 @@ static void get_state(struct in *in, struct block *b, const u32 states[LAYERS])
 	}
 }
 
-static void get_block(struct in *in, struct block *b, const u32 states[LAYERS])
+static void get_block(struct in *in, u32 block, const u32 states[LAYERS])
 {
+	struct block *b = block_at(in->list, block);
 	bool has_state;
 
 	*b = (struct block){.state = NIL};
@@ -196,7 +189,7 @@ static void get_block(struct in *in, struct block *b, const u32 states[LAYERS])
 	b->device = get(in, 8);
 	b->detail = get(in, 8);
 	if (has_state && !in->error.kind)
-		get_state(in, b, states);
+		get_state(in, block, states);
 }
 
 /* Returns the number of blocks; `states` gets those of each layer. */
@@ -237,7 +230,7 @@ int binary_decode(struct block_list *list, const u8 *data, size_t size,
 	u32 blocks = get_header(&in, states);
 
 	for (u32 i = 0; i < blocks && !in.error.kind; i++) {
-		get_block(&in, &list->blocks[i], states);
+		get_block(&in, i, states);
 		list->n_blocks = i + 1;
 	}
 	if (in.at != size)

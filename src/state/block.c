@@ -137,6 +137,17 @@ static u32 new_state(struct block_list *list, enum layer layer)
 	return index;
 }
 
+int block_list_add_state(struct block_list *list, u32 block)
+{
+	struct block *b = &list->blocks[block];
+	u32 state = new_state(list, b->layer);
+
+	if (state == NIL)
+		return -ENOSPC;
+	b->state = state;
+	return 0;
+}
+
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,
                    u32 *ret_block)
 {

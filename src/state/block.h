@@ -98,6 +98,9 @@ void block_list_put_data(struct block_list *list);
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,
                    u32 *ret_block) MUST_CHECK;
 
+/* Gives a block that has none a cleared state of its layer. -ENOSPC: no room. */
+int block_list_add_state(struct block_list *list, u32 block) MUST_CHECK;
+
 static inline struct block *block_at(const struct block_list *list, u32 index)
 {
 	return &list->blocks[index];
