@@ -329,25 +329,18 @@ int host_disconnect(struct host *h, const struct disconnect_call *call)
 
 /* -- completions ------------------------------------------------------------------------------- */
 
-/* A disconnect that comes back: has the FIN been taken over with the state, or must it be asked for
- * again behind bytes that came back too? */
-static bool behind_bytes(const struct host *h, const struct host_conn *c, u32 index)
-{
-	u32 first = c->queue[QUEUE_SEND].head;
-
-	return first != NIL && h->io[first].number < h->io[index].number;
-}
-
 /* What an upload hands back. Bytes of a send that the state holds are the host stack's now. */
-static void returned(struct host *h, struct host_conn *c, u32 index, u32 bytes)
+static void returned(struct host *h, struct host_conn *c, u32 index,
+                     const struct data_completion *done)
 {
 	struct host_io *io = &h->io[index];
+	u32 bytes = done->bytes + (io->kind == DATA_SEND ? done->queued : 0);
 
 	if (io->kind == DATA_RECV && bytes) {
 		complete(h, index, STATUS_OK, bytes);
 	} else if (io->kind == DATA_SEND && bytes >= io->len) {
 		complete(h, index, STATUS_UPLOAD_IN_PROGRESS, io->len);
-	} else if (io->kind == DATA_DISCONNECT && !behind_bytes(h, c, index)) {
+	} else if (io->kind == DATA_DISCONNECT && done->queued) {
 		complete(h, index, STATUS_UPLOAD_IN_PROGRESS, 0);
 	} else {
 		if (io->kind == DATA_SEND) {
@@ -373,7 +366,7 @@ static void data_complete(struct host *h, const struct data_completion *done)
 	c->at_device--;
 	switch (done->status) {
 	case STATUS_UPLOAD_IN_PROGRESS:
-		returned(h, c, index, done->bytes);
+		returned(h, c, index, done);
 		return;
 	case STATUS_BUSY:
 		put_back(h, c, index);

@@ -81,7 +81,8 @@ struct capabilities {
 /* One state call in flight. The host owns it and the list until the completion. */
 struct offload_request {
 	u8 call;      /* enum block_call */
-	u8 two_phase; /* offload: reserve now, DELEGATED follows by transfer() (R27) */
+	u8 two_phase; /* offload: reserve now, DELEGATED follows by transfer() (R27); paths and
+	               * neighbors whose block has it already are taken over at once (R28) */
 	u8 n_needs;
 	u8 posted_inside; /* offload: `posted` belongs to the request (R108) */
 	struct block_list *list;

@@ -86,13 +86,20 @@ static enum status linker(struct offload_walk *w, struct block *b, const struct 
 	return linked_path(w->t, b->device, parent);
 }
 
+/* What the first phase brings all of is taken over with it: nothing can change it meanwhile (R28),
+ * and the next list may link to it before the second phase of this one. */
+static bool is_whole(const struct offload_walk *w, const struct block *b)
+{
+	return !w->request->two_phase || b->flags & BLOCK_DELEGATED;
+}
+
 static enum status new_neighbor(struct offload_walk *w, struct block *b)
 {
 	const struct neighbor_state *s = block_neighbor(w->list, b);
 	handle h;
 	enum status status = neighbor_reserve(w->t, s, b->host, &h, &b->detail);
 
-	if (!status && !w->request->two_phase) {
+	if (!status && is_whole(w, b)) {
 		struct target_neighbor *n = neighbor_find(w->t, h);
 
 		status = neighbor_live(w->t, n, s, &b->detail);
@@ -110,7 +117,7 @@ static enum status new_path(struct offload_walk *w, struct block *b, const struc
 	handle h;
 	enum status status = path_reserve(w->t, s, (u32)parent->device, b->host, &h, &b->detail);
 
-	if (!status && !w->request->two_phase) {
+	if (!status && is_whole(w, b)) {
 		struct target_path *p = path_find(w->t, h);
 
 		status = path_live(w->t, p, s, &b->detail);

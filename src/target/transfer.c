@@ -21,6 +21,8 @@ static enum status transfer_neighbor(struct target *t, struct block *b,
 
 	if (!n)
 		return STATUS_STALE_HANDLE;
+	if (n->eng != NIL) /* came whole with the first phase */
+		return STATUS_OK;
 	if (n->state != OBJECT_OFFLOADING)
 		return STATUS_BAD_STATE;
 	vlan_key(&n->vlans, &ours);
@@ -41,6 +43,8 @@ static enum status transfer_path(struct target *t, struct block *b, const struct
 
 	if (!p)
 		return STATUS_STALE_HANDLE;
+	if (p->eng != NIL)
+		return STATUS_OK;
 	if (p->state != OBJECT_OFFLOADING || t->neighbors[p->neighbor].eng == NIL)
 		return STATUS_BAD_STATE;
 	if (!ip_addr_eq(&p->local, &s->k.local_addr)) {
