@@ -244,9 +244,9 @@ enum block_rule block_list_check(const struct block_list *list, enum block_call 
 	*ret_block = NIL;
 	if (rule)
 		return rule;
-	/* A buffer belongs to one chain; segments that were merged into one buffer share it. */
+	/* A buffer belongs to one chain, so no list visits more buffers than there are. */
 	if (list->pool)
-		c.steps = 4ull * (list->pool->count[BUF_SMALL] + (u64)list->pool->count[BUF_LARGE]);
+		c.steps = (u64)list->pool->count[BUF_SMALL] + list->pool->count[BUF_LARGE];
 	memset(scratch, 0, list->n_blocks);
 	for (u32 i = list->root; i != NIL; i = step(&c, i)) {
 		rule = check_block(&c, i);

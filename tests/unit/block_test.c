@@ -300,6 +300,37 @@ static void test_roles_of_classes(void **state)
 	}
 }
 
+/* R27: the second phase is the offload's list again, as its first completion left it. */
+static void test_role_of_transfer(void **state)
+{
+	struct forest f;
+	struct block *b;
+
+	small_forest(&f, BLOCK_CALL_OFFLOAD);
+	for (u32 i = 0; i < 4; i++) {
+		block_at(&f.list, i)->status = STATUS_OK;
+		block_at(&f.list, i)->device = 0x100000001;
+	}
+	f.config.call = BLOCK_CALL_TRANSFER;
+	expect_ok(&f);
+	b = block_at(&f.list, 3);
+	f.list.conns[b->state].d.state = TCP_STATES;
+	expect_rule(&f, BLOCK_RULE_STATE, 3);
+	b->status = STATUS_NO_CONNECTIONS; /* given up: not looked at */
+	b->device = HANDLE_NONE;
+	expect_ok(&f);
+	b->flags = BLOCK_CONST | BLOCK_DELEGATED;
+	expect_rule(&f, BLOCK_RULE_ROLE, 3);
+	b->flags = BLOCK_CONST | BLOCK_CACHED | BLOCK_REPARENT;
+	expect_rule(&f, BLOCK_RULE_ROLE, 3);
+	b->flags = 0;
+	b->state = NIL;
+	expect_ok(&f);
+	b->flags = BLOCK_CONST;
+	expect_rule(&f, BLOCK_RULE_ROLE, 3);
+	forest_free(&f);
+}
+
 static void test_roles_need_room_for_state(void **state)
 {
 	static const enum block_call calls[] = {BLOCK_CALL_UPLOAD, BLOCK_CALL_QUERY};
@@ -536,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_roles_of_offload),
 		cmocka_unit_test(test_roles_of_classes),
 		cmocka_unit_test(test_roles_need_room_for_state),
+		cmocka_unit_test(test_role_of_transfer),
 		cmocka_unit_test(test_role_of_reparent),
 		cmocka_unit_test(test_rule_state),
 		cmocka_unit_test(test_rule_data),
