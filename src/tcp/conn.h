@@ -14,22 +14,23 @@
 
 /* conn.flags */
 enum tcp_conn_flags {
-	CONN_ACK_NOW = 1 << 0,      /* an ACK is owed at the next flush */
-	CONN_DIRTY = 1 << 1,        /* linked on the engine's dirty list */
-	CONN_EVENT = 1 << 2,        /* linked on the engine's event list */
-	CONN_QUIESCED = 1 << 3,     /* out of the lookup, timers stopped */
-	CONN_INVALID = 1 << 4,      /* tcp_conn_set_valid(false) */
-	CONN_NODELAY = 1 << 5,      /* settings, where output sees them without a further line */
+	CONN_ACK_NOW = 1 << 0,  /* an ACK is owed at the next flush */
+	CONN_DIRTY = 1 << 1,    /* linked on the engine's dirty list */
+	CONN_EVENT = 1 << 2,    /* linked on the engine's event list */
+	CONN_QUIESCED = 1 << 3, /* out of the lookup, timers stopped */
+	CONN_INVALID = 1 << 4,  /* tcp_conn_set_valid(false) */
+	CONN_NODELAY = 1 << 5,  /* settings, where output sees them without a further line */
 	CONN_CORK = 1 << 6,
-	CONN_RST_OWED = 1 << 7,     /* tcp_abort(): one RST, then silence */
-	CONN_RTT_TIMED = 1 << 8,    /* rtt_seq, rtt_at_ns are valid (no timestamps) */
-	CONN_PROBE = 1 << 9,        /* a window probe is owed */
-	CONN_KEEPALIVE = 1 << 10,   /* a keepalive probe is owed */
-	CONN_RETRANSMIT = 1 << 11,  /* the first hole is to be sent whatever cwnd says */
-	CONN_CHALLENGE = 1 << 12,   /* the ACK owed is a challenge ACK */
-	CONN_R1_SAID = 1 << 13,     /* TCP_EV_SOFT_ERROR was raised for this stall */
-	CONN_PARKED = 1 << 14,      /* off the dirty list: its path or neighbor is invalid */
-	CONN_OVERRIDE = 1 << 15,    /* sender SWS: send although less than a segment (RFC 9293 3.8.6.2.1) */
+	CONN_RST_OWED = 1 << 7,    /* tcp_abort(): one RST, then silence */
+	CONN_RTT_TIMED = 1 << 8,   /* rtt_seq, rtt_at_ns are valid (no timestamps) */
+	CONN_PROBE = 1 << 9,       /* a window probe is owed */
+	CONN_KEEPALIVE = 1 << 10,  /* a keepalive probe is owed */
+	CONN_RETRANSMIT = 1 << 11, /* the first hole is to be sent whatever cwnd says */
+	CONN_CHALLENGE = 1 << 12,  /* the ACK owed is a challenge ACK */
+	CONN_R1_SAID = 1 << 13,    /* TCP_EV_SOFT_ERROR was raised for this stall */
+	CONN_PARKED = 1 << 14,     /* off the dirty list: its path or neighbor is invalid */
+	CONN_OVERRIDE =
+		1 << 15, /* sender SWS: send although less than a segment (RFC 9293 3.8.6.2.1) */
 };
 
 struct tcp_conn {
@@ -37,11 +38,11 @@ struct tcp_conn {
 	u32 path;
 	u16 local_port;
 	u16 remote_port;
-	u8 state;               /* enum tcp_state_name */
-	u8 options;             /* tcp_option_bits agreed */
-	u16 flags;              /* tcp_conn_flags */
+	u8 state;   /* enum tcp_state_name */
+	u8 options; /* tcp_option_bits agreed */
+	u16 flags;  /* tcp_conn_flags */
 	tcp_seq rcv_nxt;
-	tcp_seq rcv_adv;        /* right edge advertised; rcv_wnd is rcv_adv - rcv_nxt */
+	tcp_seq rcv_adv; /* right edge advertised; rcv_wnd is rcv_adv - rcv_nxt */
 	tcp_seq snd_una;
 	tcp_seq snd_nxt;
 	tcp_seq snd_max;
@@ -52,65 +53,64 @@ struct tcp_conn {
 	u32 ts_offset;
 	tcp_seq last_ack_sent;
 	u32 cwnd_bytes;
-	u16 mss;                /* Eff.snd.MSS: payload bytes of a full segment */
+	u16 mss; /* Eff.snd.MSS: payload bytes of a full segment */
 	u8 snd_wscale;
 	u8 rcv_wscale;
 
 	/* line 1: queues and lists */
-	u32 snd_head;           /* first buffer not acknowledged whole; its off is at snd_una */
+	u32 snd_head; /* first buffer not acknowledged whole; its off is at snd_una */
 	u32 snd_tail;
 	u32 snd_queued;         /* bytes from snd_una on */
 	u32 snd_cursor;         /* buffer that new data comes from, NIL: look from the head */
 	tcp_seq snd_cursor_seq; /* sequence number of that buffer's first byte */
 	u32 rcv_head;
 	u32 rcv_tail;
-	u32 rcv_queued;         /* unread bytes */
-	u32 ooo_head;           /* chain of out-of-order segments, reassembly.h */
+	u32 rcv_queued; /* unread bytes */
+	u32 ooo_head;   /* chain of out-of-order segments, reassembly.h */
 	u32 ooo_bytes;
 	u32 rcv_buf_bytes;
 	u32 snd_buf_bytes;
 	u32 dirty_next;
 	u32 event_next;
-	u16 events;             /* tcp_event_bits not yet taken */
+	u16 events; /* tcp_event_bits not yet taken */
 	u8 tos;
 	u8 hop_limit;
-	u8 fin;                 /* tcp_fin_bits */
-	u8 recovery;            /* enum tcp_recovery_state */
-	u8 rto_backoff;
-	u8 retransmit_count;
+	u8 fin;      /* tcp_fin_bits */
+	u8 recovery; /* enum tcp_recovery_state */
+	u16 mtu;     /* the path's, that mss was made from */
 
 	/* line 2: clocks */
 	u64 srtt_ns;
 	u64 rttvar_ns;
-	u64 rto_ns;             /* without back-off */
-	u64 retransmit_at_ns;   /* deadlines: TIMER_STOPPED when not running */
+	u64 rto_ns;           /* without back-off */
+	u64 retransmit_at_ns; /* deadlines: TIMER_STOPPED when not running */
 	u64 delayed_ack_at_ns;
-	u64 armed_ns;           /* what the wheel entry says: never later than the first deadline */
+	u64 armed_ns; /* what the wheel entry says: never later than the first deadline */
 	u64 sent_at_ns;
 	u64 received_at_ns;
 
 	/* line 3: loss and flow control */
 	u32 ssthresh_bytes;
 	tcp_seq recovery_point;
-	tcp_seq high_rxt;       /* RFC 6675 2 HighRxt: everything left of it was resent */
-	tcp_seq rescue_rxt;     /* RFC 6675 2 RescueRxt */
+	tcp_seq high_rxt;   /* RFC 6675 2 HighRxt: everything left of it was resent */
+	tcp_seq rescue_rxt; /* RFC 6675 2 RescueRxt */
 	u32 dup_acks;
-	u32 sack_buf;           /* small buffer that holds the scoreboard, NIL: none (sack.h) */
-	u32 sacked_bytes;       /* bytes in the scoreboard */
-	tcp_seq rtt_seq;        /* an ACK beyond it ends the measurement */
+	u32 sack_buf;     /* small buffer that holds the scoreboard, NIL: none (sack.h) */
+	u32 sacked_bytes; /* bytes in the scoreboard */
+	tcp_seq rtt_seq;  /* an ACK beyond it ends the measurement */
 	u64 rtt_at_ns;
 	u64 min_rtt_ns;
 	u64 persist_at_ns;
 	u32 max_snd_wnd;
 	u8 persist_count;
 	u8 keepalive_count;
-	u8 ecn_state;
-	u8 error;               /* errno that ended it, 0: none */
+	u8 rto_backoff;
+	u8 retransmit_count;
 
 	/* line 4: slow clocks */
 	u64 keepalive_at_ns;
-	u64 fin_wait2_at_ns;    /* TIME_WAIT's 2 MSL too */
-	u64 progress_at_ns;     /* last progress of snd_una, or first transmission after it */
+	u64 fin_wait2_at_ns; /* TIME_WAIT's 2 MSL too */
+	u64 progress_at_ns;  /* last progress of snd_una, or first transmission after it */
 	u64 ts_recent_at_ns;
 	u64 pacing_rate;
 	tcp_seq iss;
@@ -118,15 +118,19 @@ struct tcp_conn {
 	tcp_seq snd_up;
 	tcp_seq rcv_up;
 	u16 peer_mss;
-	u8 rcv_dsack;           /* a DSACK is owed: [dsack_start, dsack_end) was received twice */
-	u8 quick_acks;          /* segments that are to be acknowledged at once */
-	u32 flow_hash;
+	u8 rcv_dsack; /* a DSACK is owed: [dsack_start, dsack_end) was received twice */
+	u8 syn_flags; /* conn_syn_flags, while opening */
+	u32 hash;     /* of the 4-tuple, in the lookup table */
 
 	/* line 5 on: the congestion control's own, settings */
 	struct cc_private cc;
 	tcp_seq dsack_start;
 	tcp_seq dsack_end;
+	u32 flow_hash; /* the host's, carried only */
 	struct tcp_cached settings;
+	tcp_seq snd_sml; /* end of the last segment sent that was not full */
+	u8 ecn_state;
+	u8 error; /* errno that ended it, 0: none */
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");
 _Static_assert(offsetof(struct tcp_conn, srtt_ns) == 128, "line 2");
@@ -140,30 +144,30 @@ struct tcp_path {
 	struct ip_addr local;
 	struct ip_addr remote;
 	u32 neighbor;
-	u32 refs;          /* connections */
+	u32 refs; /* connections */
 	u32 mtu;
-	u16 next_ip_id;    /* counter of the half that is ours, when confined */
+	u32 pseudo; /* checksum of both addresses and the protocol, folded */
+	u16 next_ip_id;
 	u16 ip_id_start;
 	u8 ip_id_confined;
 	u8 v4;
 	u8 valid;
-	u8 pad[5];
+	u8 pad;
 } ALIGNED(64);
 _Static_assert(sizeof(struct tcp_path) == 64, "one line");
 
 /* A neighbor: the Ethernet header of everything that goes by it, ready made. */
 struct tcp_neighbor {
-	u8 header[32];     /* up to the type of IPv4; `type_off` is where the type stands */
+	u8 header[32]; /* MACs, tags, length and LLC/SNAP, type: the last two bytes */
 	u8 header_len;
-	u8 type_off;
-	u8 snap;           /* length field at 12 + 4 * tags has to be written */
+	u8 length_off; /* where the 802.3 length stands, 0: DIX */
 	u8 valid;
-	u16 port;
-	u16 refs_pad;
-	u32 refs;          /* paths */
-	u32 pad;
-	u64 reachable_at_ns;
-	u8 pad2[8];
+	u8 pad;
+	u32 port;
+	u32 refs; /* paths */
+	u32 pad2;
+	u64 reachable_at_ns; /* forward progress, TIMER_STOPPED: never */
+	u64 pad3;
 	struct neighbor_state state;
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_neighbor, state) == 64, "the first line is what output reads");

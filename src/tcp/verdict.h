@@ -30,6 +30,7 @@
 	REASON(ACK_FUTURE, "ack-future", "ACK of what was never sent.")                            \
 	REASON(CLOSED, "closed", "Data after the connection was closed for receiving.")            \
 	REASON(AFTER_FIN, "after-fin", "Bytes beyond the peer's FIN.")                             \
+	REASON(URGENT, "urgent", "Urgent data: an upload is asked for, the peer sends it again.")  \
 	REASON(POOL_DRY, "pool-dry", "No buffer: in the window, not acknowledged, dropped.")       \
 	REASON(BUFFER_FULL, "buffer-full", "More out of order than the receive buffer holds.")     \
 	REASON(PRUNED, "pruned", "Out-of-order bytes given up for in-order ones.")
@@ -38,60 +39,60 @@ enum tcp_drop {
 #define REASON(name, word, sentence) TCP_DROP_##name,
 	TCP_DROP_REASONS(REASON)
 #undef REASON
-	TCP_DROPS,
+		TCP_DROPS,
 };
 
 /* REASON(name, word, sentence): the frame is the host's. `reason` of a FRAME_TO_HOST frame. */
-#define TCP_TO_HOST_REASONS(REASON)                                                                \
-	REASON(NONE, "none", "Not passed on.")                                                     \
-	REASON(NOT_IP, "not-ip", "Neither IPv4 nor IPv6.")                                         \
-	REASON(NOT_TCP, "not-tcp", "Not TCP, or IPv6 extension headers before it.")                \
-	REASON(FRAGMENT, "fragment", "An IP fragment: the host reassembles.")                      \
-	REASON(IP_OPTIONS, "ip-options", "IP options.")                                            \
-	REASON(NO_CONNECTION, "no-connection", "No connection has this 4-tuple.")                  \
+#define TCP_TO_HOST_REASONS(REASON)                                                 \
+	REASON(NONE, "none", "Not passed on.")                                      \
+	REASON(NOT_IP, "not-ip", "Neither IPv4 nor IPv6.")                          \
+	REASON(NOT_TCP, "not-tcp", "Not TCP, or IPv6 extension headers before it.") \
+	REASON(FRAGMENT, "fragment", "An IP fragment: the host reassembles.")       \
+	REASON(IP_OPTIONS, "ip-options", "IP options.")                             \
+	REASON(NO_CONNECTION, "no-connection", "No connection has this 4-tuple.")   \
 	REASON(NOT_LINEAR, "not-linear", "Headers are cut over buffers.")
 
 enum tcp_to_host {
 #define REASON(name, word, sentence) TCP_TO_HOST_##name,
 	TCP_TO_HOST_REASONS(REASON)
 #undef REASON
-	TCP_TO_HOSTS,
+		TCP_TO_HOSTS,
 };
 
 /* COUNTER(name, sentence) */
-#define TCP_COUNTERS(COUNTER)                                                                      \
-	COUNTER(frames_in, "Frames given to tcp_input().")                                         \
-	COUNTER(segs_in, "Segments of connections, a superframe counted by its pieces.")           \
-	COUNTER(bytes_in, "Payload bytes received, repeated ones included.")                       \
-	COUNTER(frames_out, "Frames emitted.")                                                     \
-	COUNTER(segs_out, "Segments emitted, a superframe counted by its pieces.")                 \
-	COUNTER(bytes_out, "Payload bytes emitted, repeated ones included.")                       \
-	COUNTER(acks_out, "Segments without data emitted.")                                        \
-	COUNTER(acks_delayed, "ACKs sent by the delayed-ACK timer.")                               \
-	COUNTER(predicted, "Segments that header prediction dealt with.")                          \
-	COUNTER(retransmit_segs, "Segments emitted again.")                                        \
-	COUNTER(retransmit_bytes, "Bytes emitted again.")                                          \
-	COUNTER(timeouts, "Retransmission timeouts.")                                              \
-	COUNTER(fast_recoveries, "Times fast recovery was entered.")                               \
-	COUNTER(rescues, "Rescue retransmissions (RFC 6675 4).")                                   \
-	COUNTER(limited_transmits, "Segments sent by limited transmit (RFC 3042).")                \
-	COUNTER(dup_acks_in, "Duplicate ACKs received.")                                           \
-	COUNTER(dsacks_in, "DSACKs received (RFC 2883).")                                          \
-	COUNTER(sack_invalid, "SACK blocks that made no sense.")                                   \
-	COUNTER(sack_ranges_lost, "SACK blocks for which the scoreboard had no room.")             \
-	COUNTER(ooo_segs, "Segments kept out of order.")                                           \
-	COUNTER(challenge_acks, "Challenge ACKs sent (RFC 5961).")                                 \
-	COUNTER(challenge_acks_limited, "Challenge ACKs that the rate limit ate.")                 \
-	COUNTER(window_probes, "Zero-window probes sent.")                                         \
-	COUNTER(keepalives, "Keepalive probes sent.")                                              \
-	COUNTER(window_updates, "ACKs sent only to open the window.")                              \
-	COUNTER(idle_restarts, "Congestion windows restarted after idle (RFC 5681 4.1).")          \
-	COUNTER(rsts_in, "Acceptable RSTs received.")                                              \
-	COUNTER(rsts_out, "RSTs sent.")                                                            \
-	COUNTER(imports, "Connections taken over.")                                                \
-	COUNTER(exports, "Snapshots taken.")                                                       \
-	COUNTER(resumes, "Uploads rolled back.")                                                   \
-	COUNTER(opens_active, "Active opens.")                                                     \
+#define TCP_COUNTERS(COUNTER)                                                             \
+	COUNTER(frames_in, "Frames given to tcp_input().")                                \
+	COUNTER(segs_in, "Segments of connections, a superframe counted by its pieces.")  \
+	COUNTER(bytes_in, "Payload bytes received, repeated ones included.")              \
+	COUNTER(frames_out, "Frames emitted.")                                            \
+	COUNTER(segs_out, "Segments emitted, a superframe counted by its pieces.")        \
+	COUNTER(bytes_out, "Payload bytes emitted, repeated ones included.")              \
+	COUNTER(acks_out, "Segments without data emitted.")                               \
+	COUNTER(acks_delayed, "ACKs sent by the delayed-ACK timer.")                      \
+	COUNTER(predicted, "Segments that header prediction dealt with.")                 \
+	COUNTER(retransmit_segs, "Segments emitted again.")                               \
+	COUNTER(retransmit_bytes, "Bytes emitted again.")                                 \
+	COUNTER(timeouts, "Retransmission timeouts.")                                     \
+	COUNTER(fast_recoveries, "Times fast recovery was entered.")                      \
+	COUNTER(rescues, "Rescue retransmissions (RFC 6675 4).")                          \
+	COUNTER(limited_transmits, "Segments sent by limited transmit (RFC 3042).")       \
+	COUNTER(dup_acks_in, "Duplicate ACKs received.")                                  \
+	COUNTER(dsacks_in, "DSACKs received (RFC 2883).")                                 \
+	COUNTER(sack_invalid, "SACK blocks that made no sense.")                          \
+	COUNTER(sack_ranges_lost, "SACK blocks for which the scoreboard had no room.")    \
+	COUNTER(ooo_segs, "Segments kept out of order.")                                  \
+	COUNTER(challenge_acks, "Challenge ACKs sent (RFC 5961).")                        \
+	COUNTER(challenge_acks_limited, "Challenge ACKs that the rate limit ate.")        \
+	COUNTER(window_probes, "Zero-window probes sent.")                                \
+	COUNTER(keepalives, "Keepalive probes sent.")                                     \
+	COUNTER(window_updates, "ACKs sent only to open the window.")                     \
+	COUNTER(idle_restarts, "Congestion windows restarted after idle (RFC 5681 4.1).") \
+	COUNTER(rsts_in, "Acceptable RSTs received.")                                     \
+	COUNTER(rsts_out, "RSTs sent.")                                                   \
+	COUNTER(imports, "Connections taken over.")                                       \
+	COUNTER(exports, "Snapshots taken.")                                              \
+	COUNTER(resumes, "Uploads rolled back.")                                          \
+	COUNTER(opens_active, "Active opens.")                                            \
 	COUNTER(opens_passive, "Passive opens.")
 
 struct tcp_engine_counters {

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The ACK field, the window and SACK blocks of an acceptable segment (RFC 9293 3.10.7.4, fifth). */
+#include "tcp/recovery.h"
+#include "tcp/rtt.h"
+#include "tcp/sack.h"
+
+/* RFC 9293 3.10.7.4: whether the window field is newer than the one we have; true: it differs. */
+static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+{
+	u32 wnd = (u32)s->wnd << c->snd_wscale;
+	bool changed;
+
+	if (seq_gt(c->snd_wl1, s->seq) ||
+	    (seq_eq(c->snd_wl1, s->seq) && seq_gt(c->snd_wl2, s->ack)))
+		return false;
+	changed = wnd != c->snd_wnd;
+	c->snd_wnd = wnd;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	c->max_snd_wnd = max_of(c->max_snd_wnd, wnd);
+	if (unlikely(changed && c->persist_at_ns != TIMER_STOPPED)) {
+		c->persist_at_ns = TIMER_STOPPED;
+		c->persist_count = 0;
+		conn_mark_dirty(e, c);
+	}
+	return changed;
+}
+
+/* Moves snd_una and everything that hangs on it. */
+static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+{
+	u32 flight = (u32)seq_diff(c->snd_max, c->snd_una);
+	u32 acked = (u32)seq_diff(s->ack, c->snd_una);
+	bool fin = conn_fin_outstanding(c) && seq_eq(s->ack, c->snd_max);
+
+	rtt_measure(e, c, s);
+	queue_release(e, c, acked - fin);
+	c->snd_una = s->ack;
+	if (seq_lt(c->snd_nxt, c->snd_una))
+		c->snd_nxt = c->snd_una;
+	if (unlikely(c->sack_buf != NIL))
+		sack_advance(e, c);
+	recovery_acked(e, c, acked, flight);
+	c->retransmit_count = 0;
+	c->progress_at_ns = e->now_ns;
+	c->flags &= (u16)~CONN_R1_SAID;
+	if (seq_eq(c->snd_una, c->snd_max))
+		c->retransmit_at_ns = TIMER_STOPPED; /* RFC 6298 5.2 */
+	else
+		timer_start_retransmit(e, c); /* 5.3 */
+	conn_event(e, c, TCP_EV_ACKED);
+	if (unlikely(fin))
+		close_fin_acked(e, c);
+}
+
+/* RFC 5681 2, with SACK RFC 6675 2: what counts as a duplicate ACK. */
+static bool is_duplicate(const struct tcp_conn *c, const struct segment *s, bool window_changed,
+                         u32 fresh)
+{
+	if (seq_eq(c->snd_una, c->snd_max))
+		return false;
+	if (c->options & TCP_OPT_SACK)
+		return fresh > 0;
+	return !s->payload_len && !(s->flags & TCP_FIN) && !window_changed;
+}
+
+/* ACKs that no honest peer sends (RFC 5961 5.2). */
+static bool is_absurd(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+{
+	if (seq_gt(s->ack, c->snd_max)) {
+		segment_drop(e, TCP_DROP_ACK_FUTURE);
+	} else if (seq_lt(s->ack, seq_add(c->snd_una, -max_of(c->max_snd_wnd, c->snd_wnd)))) {
+		segment_drop(e, TCP_DROP_ACK_OLD);
+	} else {
+		return false;
+	}
+	ack_challenge(e, c);
+	return true;
+}
+
+bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+{
+	bool window_changed;
+	u32 fresh = 0;
+
+	if (unlikely(c->state == TCP_SYN_RECEIVED)) {
+		if (!seq_eq(s->ack, c->snd_max)) {
+			segment_drop(e, TCP_DROP_ACK_FUTURE);
+			return false;
+		}
+		syn_received_acked(e, c, s);
+	}
+	if (unlikely(is_absurd(e, c, s)))
+		return false;
+	if (unlikely(seq_lt(s->ack, c->snd_una)))
+		return true;
+	window_changed = update_window(e, c, s);
+	if (unlikely(s->n_sack && (c->options & TCP_OPT_SACK)))
+		fresh = sack_update(e, c, s);
+	if (seq_gt(s->ack, c->snd_una))
+		advance(e, c, s);
+	else if (unlikely(is_duplicate(c, s, window_changed, fresh)))
+		recovery_duplicate(e, c, fresh);
+	/* Something may go out now that could not before. */
+	if (seq_lt(c->snd_nxt, conn_data_end(c)) ||
+	    (c->fin & (TCP_FIN_QUEUED | TCP_FIN_SENT)) == TCP_FIN_QUEUED)
+		conn_mark_dirty(e, c);
+	return c->state != TCP_CLOSED;
+}

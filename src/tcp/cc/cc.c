@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+#include "tcp/cc/cc.h"
+
+enum {
+	CC_VERSION = 1,
+	IW_SEGMENTS = 10,
+	IW_BYTES = 14600,
+};
+
+const struct tcp_cc_ops *tcp_cc_of(const struct tcp_conn *c)
+{
+	return c->settings.cc_algorithm == TCP_CC_NEWRENO ? &tcp_cc_newreno : &tcp_cc_cubic;
+}
+
+/* What conn.cc.type must say for the algorithm that runs. */
+static u8 type_of(const struct tcp_conn *c)
+{
+	return c->settings.cc_algorithm == TCP_CC_NEWRENO ? TCP_CC_NEWRENO : TCP_CC_CUBIC;
+}
+
+void tcp_cc_adopt(struct tcp_conn *c, u64 now_ns)
+{
+	if (c->cc.type == type_of(c) && c->cc.version == CC_VERSION &&
+	    c->cc.len <= CC_PRIVATE_BYTES)
+		return;
+	memset(&c->cc, 0, sizeof(c->cc));
+	c->cc.type = type_of(c);
+	c->cc.version = CC_VERSION;
+	tcp_cc_of(c)->start(c, now_ns);
+}
+
+u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked)
+{
+	u32 room = c->ssthresh_bytes - c->cwnd_bytes;
+	u32 grow = min_of(acked, room);
+
+	/* RFC 3465 2.3: after a timeout an ACK may cover what the receiver had all along. */
+	if (c->recovery == TCP_RECOVERY_LOSS)
+		grow = min_of(grow, 2u * c->mss);
+	c->cwnd_bytes += grow;
+	return c->cwnd_bytes < c->ssthresh_bytes ? 0 : acked - grow;
+}
+
+u32 tcp_cc_initial_window(const struct tcp_conn *c)
+{
+	return min_of((u32)IW_SEGMENTS * c->mss, max_of(2u * c->mss, (u32)IW_BYTES));
+}

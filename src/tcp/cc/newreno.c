@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* NewReno's window (RFC 5681 3.1, counted in bytes as RFC 3465 has it). */
+#include "tcp/cc/cc.h"
+
+struct newreno {
+	u32 acked; /* bytes acknowledged since cwnd last grew */
+};
+_Static_assert(sizeof(struct newreno) <= CC_PRIVATE_BYTES, "");
+
+static struct newreno *of(struct tcp_conn *c)
+{
+	return (struct newreno *)c->cc.bytes;
+}
+
+static void start(struct tcp_conn *c, u64 now_ns)
+{
+	c->cc.len = sizeof(struct newreno);
+	of(c)->acked = 0;
+}
+
+static void acked(struct tcp_conn *c, u32 bytes, u64 now_ns)
+{
+	if (c->cwnd_bytes < c->ssthresh_bytes)
+		bytes = tcp_cc_slow_start(c, bytes);
+	of(c)->acked += min_of(bytes, c->cwnd_bytes);
+	if (of(c)->acked < c->cwnd_bytes)
+		return;
+	of(c)->acked -= c->cwnd_bytes;
+	c->cwnd_bytes += c->mss;
+}
+
+static u32 lost(struct tcp_conn *c, u32 flight, u64 now_ns)
+{
+	of(c)->acked = 0;
+	/* RFC 5681 (4) */
+	return max_of(flight / 2, 2u * c->mss);
+}
+
+static void idle(struct tcp_conn *c, u64 idle_ns)
+{
+	of(c)->acked = 0;
+}
+
+const struct tcp_cc_ops tcp_cc_newreno = {start, acked, lost, idle};

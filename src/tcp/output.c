@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Emitting what a connection owes: data, ACKs, probes, SYNs, RSTs; and the books of it. */
+#include "tcp/output.h"
+
+#include "tcp/cc/cc.h"
+#include "tcp/recovery.h"
+#include "tcp/rtt.h"
+
+enum {
+	FRAME_IP_MAX = 65535,
+	OPTIONS_MAX = 40,
+};
+
+u16 syn_mss(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	const struct tcp_path *p = &e->paths[c->path];
+
+	return (u16)(p->mtu - (p->v4 ? 20 : 40) - 20);
+}
+
+u32 output_frame_payload(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	const struct tcp_path *p = &e->paths[c->path];
+	const struct tcp_port_caps *port = &e->config.ports[e->neighbors[p->neighbor].port];
+	u32 headers = (p->v4 ? 20 : 40) + 20 + OPTIONS_MAX;
+	u32 max;
+
+	/* The 802.3 length counts at most 1500: SNAP frames are never merged. */
+	if (!port->gso_max_bytes || !port->tx_csum || e->neighbors[p->neighbor].length_off)
+		return c->mss;
+	max = min_of(port->gso_max_bytes, (u32)FRAME_IP_MAX);
+	if (max <= headers + c->mss)
+		return c->mss;
+	return (max - headers) / c->mss * c->mss;
+}
+
+/* RFC 5681 4.1: a window not used for an RTO says nothing about the network any more. */
+static void restart_after_idle(struct tcp_engine *e, struct tcp_conn *c)
+{
+	u64 idle_ns = e->now_ns - c->sent_at_ns;
+	u32 restart = tcp_cc_initial_window(c);
+
+	if (likely(idle_ns <= c->rto_ns) || !seq_eq(c->snd_una, c->snd_max) || !c->snd_queued)
+		return;
+	if (c->cwnd_bytes > restart) {
+		c->cwnd_bytes = restart;
+		e->n.idle_restarts++;
+	}
+	tcp_cc_adopt(c, e->now_ns);
+	tcp_cc_of(c)->idle(c, idle_ns);
+}
+
+/* Books of an ACK that goes out with any segment. */
+static void ack_went(struct tcp_engine *e, struct tcp_conn *c)
+{
+	c->flags &= (u16) ~(CONN_ACK_NOW | CONN_CHALLENGE);
+	c->delayed_ack_at_ns = TIMER_STOPPED;
+	c->last_ack_sent = c->rcv_nxt;
+}
+
+static void count_repeat(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s)
+{
+	e->n.retransmit_segs += s->len > c->mss ? (s->len + c->mss - 1) / c->mss : 1;
+	e->n.retransmit_bytes += s->len;
+	c->flags &= (u16)~CONN_RTT_TIMED; /* Karn */
+}
+
+/* Books of data and FIN: what was sent, when, and whether it is timed. */
+static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s)
+{
+	tcp_seq end = seq_add(s->seq, s->len + !!(s->flags & TCP_FIN));
+
+	if (seq_lt(s->seq, c->snd_max)) {
+		count_repeat(e, c, s);
+	} else {
+		if (seq_eq(c->snd_una, c->snd_max))
+			c->progress_at_ns = e->now_ns;
+		if (!(c->flags & CONN_RTT_TIMED)) {
+			c->flags |= CONN_RTT_TIMED;
+			c->rtt_seq = end;
+			c->rtt_at_ns = e->now_ns;
+		}
+		if (unlikely(c->recovery == TCP_RECOVERY_DISORDER))
+			e->n.limited_transmits++;
+		c->sent_at_ns = e->now_ns;
+	}
+	if (s->flags & TCP_FIN)
+		c->fin |= TCP_FIN_SENT;
+	if (s->len < c->mss)
+		c->snd_sml = end;
+	c->snd_nxt = seq_max(c->snd_nxt, end);
+	c->snd_max = seq_max(c->snd_max, end);
+	if (c->retransmit_at_ns == TIMER_STOPPED)
+		timer_start_retransmit(e, c);
+}
+
+void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,
+                 struct tcp_tx *out)
+{
+	frame_build(e, c, s, out);
+	if (s->flags & TCP_ACK)
+		ack_went(e, c);
+	if (s->len || (s->flags & TCP_FIN))
+		data_went(e, c, s);
+	else
+		e->n.acks_out++;
+}
+
+static bool output_data(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	struct segment_out s;
+
+	for (;;) {
+		/* Choosing leaves marks behind: not without room to act on the choice. */
+		if (out->n == out->cap)
+			return false;
+		if (!select_next(e, c, &s))
+			break;
+		output_emit(e, c, &s, out);
+	}
+	c->flags &= (u16)~CONN_OVERRIDE;
+	return true;
+}
+
+/* Sequence number of a segment without text: snd_nxt of the RFC, but within the peer's window. */
+static tcp_seq ack_seq(const struct tcp_conn *c)
+{
+	return seq_max(c->snd_nxt, seq_min(c->snd_max, seq_add(c->snd_una, c->snd_wnd)));
+}
+
+void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	struct segment_out s = {.seq = ack_seq(c), .flags = TCP_ACK, .data.buf = NIL};
+
+	output_emit(e, c, &s, out);
+}
+
+/* A segment left of the window makes the peer tell where it stands: window probe and keepalive. */
+static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	struct segment_out s = {
+		.seq = seq_add(c->snd_una, (u32)-1), .flags = TCP_ACK, .data.buf = NIL};
+
+	if (c->flags & CONN_PROBE)
+		e->n.window_probes++;
+	else
+		e->n.keepalives++;
+	c->flags &= (u16) ~(CONN_PROBE | CONN_KEEPALIVE);
+	output_emit(e, c, &s, out);
+}
+
+/* RFC 9293 3.10.7.1 and 3.10.5; the event waited for it. */
+static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	struct segment_out s = {.seq = ack_seq(c), .flags = TCP_RST | TCP_ACK, .data.buf = NIL};
+
+	frame_build(e, c, &s, out);
+	e->n.rsts_out++;
+	c->flags &= (u16)~CONN_RST_OWED;
+	conn_event(e, c, TCP_EV_CLOSED);
+}
+
+static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	struct segment_out s = {.seq = c->iss, .flags = TCP_SYN, .data.buf = NIL};
+
+	if (c->state == TCP_SYN_RECEIVED)
+		s.flags |= TCP_ACK;
+	frame_build(e, c, &s, out);
+	if (s.flags & TCP_ACK)
+		ack_went(e, c);
+	if (seq_lt(s.seq, c->snd_max)) {
+		e->n.retransmit_segs++;
+		c->flags &= (u16)~CONN_RTT_TIMED;
+	} else {
+		c->flags |= CONN_RTT_TIMED;
+		c->rtt_seq = seq_add(c->iss, 1);
+		c->rtt_at_ns = e->now_ns;
+		c->progress_at_ns = e->now_ns;
+	}
+	c->sent_at_ns = e->now_ns;
+	c->snd_nxt = c->snd_max = seq_add(c->iss, 1);
+	if (c->retransmit_at_ns == TIMER_STOPPED)
+		timer_start_retransmit(e, c);
+}
+
+/* What stays to be done when nothing more goes out: timers for what waits. */
+static void settle(struct tcp_engine *e, struct tcp_conn *c)
+{
+	if (unlikely(select_stalled(e, c)) && c->persist_at_ns == TIMER_STOPPED) {
+		c->progress_at_ns = e->now_ns;
+		timer_set(e, c, &c->persist_at_ns, ns_add(e->now_ns, rto_now(e, c)));
+	}
+	if (c->delayed_ack_at_ns < c->armed_ns)
+		timer_set(e, c, &c->delayed_ack_at_ns, c->delayed_ack_at_ns);
+}
+
+static bool output_synchronized(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	/* Data segments do not say what is out of order. */
+	if (unlikely((c->flags & CONN_ACK_NOW) && (c->ooo_head != NIL || c->rcv_dsack)))
+		output_ack(e, c, out);
+	restart_after_idle(e, c);
+	if (!output_data(e, c, out))
+		return false;
+	if (unlikely(c->flags & (CONN_PROBE | CONN_KEEPALIVE))) {
+		if (out->n == out->cap)
+			return false;
+		output_probe(e, c, out);
+	}
+	if (c->flags & CONN_ACK_NOW) {
+		if (out->n == out->cap)
+			return false;
+		output_ack(e, c, out);
+	}
+	settle(e, c);
+	return true;
+}
+
+/* No way to send: what is owed waits for tcp_*_set_valid(). An RST that cannot go is not waited
+ * for. */
+static bool output_parked(struct tcp_engine *e, struct tcp_conn *c)
+{
+	c->flags |= CONN_PARKED;
+	if (c->flags & CONN_RST_OWED) {
+		c->flags &= (u16)~CONN_RST_OWED;
+		conn_event(e, c, TCP_EV_CLOSED);
+	}
+	return true;
+}
+
+bool conn_output(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+{
+	if (unlikely(c->flags & CONN_QUIESCED) ||
+	    unlikely(c->state == TCP_CLOSED && !(c->flags & CONN_RST_OWED)))
+		return true;
+	if (unlikely(!conn_may_transmit(e, c)))
+		return output_parked(e, c);
+	if (unlikely(out->n == out->cap))
+		return false;
+	if (unlikely(c->mtu != e->paths[c->path].mtu))
+		conn_derive_mss(e, c);
+	switch (c->state) {
+	case TCP_CLOSED:
+		output_rst(e, c, out);
+		return true;
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECEIVED:
+		if (seq_eq(c->snd_nxt, c->iss))
+			output_syn(e, c, out);
+		else if (c->flags & CONN_ACK_NOW)
+			output_ack(e, c, out);
+		return true;
+	default:
+		return output_synchronized(e, c, out);
+	}
+}

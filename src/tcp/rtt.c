@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Round-trip time and retransmission timeout (RFC 6298), in nanoseconds. */
+#include "tcp/rtt.h"
+
+/* RFC 6298 2.4, as Linux has it: the lower bound is on the variance's share, so that RTO is at
+ * least srtt + min_rto and not merely min_rto. */
+static u64 rto_of(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	u64 rto = ns_add(c->srtt_ns, max_of(4 * c->rttvar_ns, e->config.min_rto_ns));
+
+	return min_of(rto, e->config.max_rto_ns);
+}
+
+void rtt_sample(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns)
+{
+	u64 diff;
+
+	rtt_ns = max_of(rtt_ns, (u64)1);
+	if (!c->min_rtt_ns || rtt_ns < c->min_rtt_ns)
+		c->min_rtt_ns = rtt_ns;
+	if (!c->srtt_ns) {
+		c->srtt_ns = rtt_ns;
+		c->rttvar_ns = rtt_ns / 2;
+	} else {
+		diff = rtt_ns > c->srtt_ns ? rtt_ns - c->srtt_ns : c->srtt_ns - rtt_ns;
+		c->rttvar_ns = c->rttvar_ns - c->rttvar_ns / 4 + diff / 4;
+		c->srtt_ns = c->srtt_ns - c->srtt_ns / 8 + rtt_ns / 8;
+	}
+	c->rto_ns = rto_of(e, c);
+	c->rto_backoff = 0;
+}
+
+bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+{
+	u64 tick_ns = c->options & TCP_OPT_USEC_TS ? NS_PER_US : NS_PER_MS;
+	u32 ticks;
+
+	/* The segment timed was sent once (Karn): output clears the mark when it sends again. */
+	if ((c->flags & CONN_RTT_TIMED) && seq_geq(s->ack, c->rtt_seq)) {
+		c->flags &= (u16)~CONN_RTT_TIMED;
+		rtt_sample(e, c, e->now_ns - c->rtt_at_ns);
+		return true;
+	}
+	if ((c->flags & CONN_RTT_TIMED) || !(c->options & TCP_OPT_TIMESTAMPS) || !s->ts_ecr)
+		return false;
+	/* RFC 7323 4.1: an echo tells which transmission is acknowledged. */
+	ticks = conn_ts_now(e, c) - s->ts_ecr;
+	if (ticks > (u32)(e->config.max_rto_ns / NS_PER_MS) * (u32)(NS_PER_MS / tick_ns))
+		return false;
+	rtt_sample(e, c, max_of(ticks, 1u) * tick_ns);
+	return true;
+}
+
+u64 rto_now(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	u64 rto = c->rto_ns;
+
+	for (u8 i = 0; i < c->rto_backoff && rto < e->config.max_rto_ns; i++)
+		rto *= 2;
+	return min_of(rto, e->config.max_rto_ns);
+}
