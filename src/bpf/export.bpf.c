@@ -165,7 +165,8 @@ static __always_inline void export_facts(struct sock *sk, struct tcp_sock *tp,
 		e->facts |= EXPORT_MPTCP;
 	if ((__u64)sk->sk_user_data & USER_DATA_PSOCK)
 		e->facts |= EXPORT_SOCKMAP;
-	if ((sk->__sk_common.skc_flags & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY)) &&
+	if ((sk->__sk_common.skc_flags &
+	     1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY)) &&
 	    sk->sk_zckey.counter && sk->sk_omem_alloc.counter)
 		e->facts |= EXPORT_ZERO_COPY;
 	if (tp->urg_data || tp->snd_up != tp->snd_una)
@@ -247,8 +248,7 @@ static __always_inline void export_position(struct tcp_sock *tp, struct sock_exp
 	e->tsoffset = tp->tsoffset;
 }
 
-static __always_inline void export_time(struct sock *sk, struct tcp_sock *tp,
-                                        struct sock_export *e)
+static __always_inline void export_time(struct sock *sk, struct tcp_sock *tp, struct sock_export *e)
 {
 	struct inet_connection_sock *icsk = &tp->inet_conn;
 
@@ -283,10 +283,10 @@ static __always_inline void export_time(struct sock *sk, struct tcp_sock *tp,
 	e->keepalive_probes = tp->keepalive_probes;
 	e->linger2 = tp->linger2;
 	if (icsk->icsk_ca_ops)
-		bpf_probe_read_kernel(e->cc, sizeof(e->cc),
-		                      (const void *)icsk->icsk_ca_ops +
-		                              bpf_core_field_offset(struct tcp_congestion_ops,
-		                                                    name));
+		bpf_probe_read_kernel(
+			e->cc, sizeof(e->cc),
+			(const void *)icsk->icsk_ca_ops +
+				bpf_core_field_offset(struct tcp_congestion_ops, name));
 }
 
 SEC("cgroup/getsockopt")

@@ -73,7 +73,7 @@ struct sock_export {
 	__u16 user_mss;
 	__u16 advmss;
 	char cc[16];
-	char qdisc[8]; /* of the cached route's device */
+	char qdisc[8];    /* of the cached route's device */
 	__u32 flow_label; /* network order */
 	__u32 ifindex;    /* of the cached route, 0: none */
 	__u32 bound_ifindex;
@@ -86,8 +86,8 @@ struct sock_export {
 	__u32 srtt_us, rttvar_us, mdev_us, min_rtt_us, rto_jiffies; /* srtt 8 times, mdev 4 times */
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
 	__u32 tsoffset, ts_recent;
-	__s32 ts_recent_stamp; /* seconds of the monotonic clock, 0: never */
-	__u32 lsndtime, rcv_tstamp; /* low half of jiffies */
+	__s32 ts_recent_stamp;                 /* seconds of the monotonic clock, 0: never */
+	__u32 lsndtime, rcv_tstamp;            /* low half of jiffies */
 	__u32 keepalive_time, keepalive_intvl; /* jiffies, 0: the namespace's default */
 	__u32 user_timeout_ms;
 	__s32 linger2;

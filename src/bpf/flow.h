@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* A flow as seen from this host. IPv4 addresses are held as ::ffff:a.b.c.d. */
-struct flow_key {
+struct steer_key {
 	__u8 remote[16];
 	__u8 local[16];
 	__be16 remote_port;
@@ -17,7 +17,7 @@ struct flow_key {
 	__u16 vlan[2]; /* VLAN ids outermost first, 0: no tag */
 };
 
-struct flow_value {
+struct steer_value {
 	__u32 slot; /* index into the array of states */
 	__u32 tap;  /* ifindex of the lane's TAP; 0: none (XDP mode) */
 };
@@ -31,15 +31,15 @@ enum flow_state {
 };
 
 enum steer_counter {
-	STEER_HITS,           /* frames redirected to a lane */
-	STEER_INJECTED,       /* frames handed back to the kernel */
-	STEER_GUARD_DROPS,    /* kernel's segments for a muted or owned flow */
-	STEER_GUARD_RESETS,   /* kernel's resets for a flow in the map */
-	STEER_ICMP,           /* ICMP errors copied to the host's TAP */
-	STEER_FRAGMENTS,      /* IP fragments sent to the host's TAP */
-	STEER_LANE_SENT,      /* frames from a lane's TAP to its port */
-	STEER_XDP_HITS,       /* frames redirected to an AF_XDP socket */
-	STEER_XDP_NO_SOCKET,  /* hits whose queue has no AF_XDP socket: left to tc */
+	STEER_HITS,          /* frames redirected to a lane */
+	STEER_INJECTED,      /* frames handed back to the kernel */
+	STEER_GUARD_DROPS,   /* kernel's segments for a muted or owned flow */
+	STEER_GUARD_RESETS,  /* kernel's resets for a flow in the map */
+	STEER_ICMP,          /* ICMP errors copied to the host's TAP */
+	STEER_FRAGMENTS,     /* IP fragments sent to the host's TAP */
+	STEER_LANE_SENT,     /* frames from a lane's TAP to its port */
+	STEER_XDP_HITS,      /* frames redirected to an AF_XDP socket */
+	STEER_XDP_NO_SOCKET, /* hits whose queue has no AF_XDP socket: left to tc */
 	STEER_COUNTERS,
 };
 

@@ -9,8 +9,8 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct flow_key);
-	__type(value, struct flow_value);
+	__type(key, struct steer_key);
+	__type(value, struct steer_value);
 } flows SEC(".maps");
 
 struct {
@@ -37,7 +37,7 @@ static __always_inline void count(__u32 which)
 }
 
 /* State of the flow's slot; FLOW_FREE when the slot is out of range. */
-static __always_inline __u32 flow_state_of(const struct flow_value *v)
+static __always_inline __u32 flow_state_of(const struct steer_value *v)
 {
 	__u32 word = v->slot / 8;
 	__u64 *w = bpf_map_lookup_elem(&states, &word);

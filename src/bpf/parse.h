@@ -23,7 +23,7 @@ enum pkt_kind {
 };
 
 struct pkt {
-	struct flow_key key;
+	struct steer_key key;
 	__u32 kind;
 	__u32 flags; /* TCP's */
 };
@@ -48,7 +48,7 @@ static __always_inline void parse_map_v4(__u8 *to, const __u8 *from)
 }
 
 /* Addresses and ports in packet order into the key; `out`: the packet's source is this host. */
-static __always_inline void parse_ports(struct flow_key *key, const __u8 *ports, int out)
+static __always_inline void parse_ports(struct steer_key *key, const __u8 *ports, int out)
 {
 	__be16 sport, dport;
 

@@ -53,7 +53,7 @@ static __always_inline int to_host(struct __sk_buff *skb, int clone, __u32 count
 SEC("tc")
 int steer_in(struct __sk_buff *skb)
 {
-	struct flow_value *flow;
+	struct steer_value *flow;
 	struct pkt p;
 
 	if (skb->mark == inject_mark) {
@@ -83,7 +83,7 @@ SEC("tc")
 int steer_out(struct __sk_buff *skb)
 {
 	__u32 from = skb->ingress_ifindex, state;
-	struct flow_value *flow;
+	struct steer_value *flow;
 	struct pkt p;
 
 	if (from && bpf_map_lookup_elem(&ports, &from))

@@ -23,7 +23,7 @@ struct {
 SEC("xdp")
 int steer_xdp(struct xdp_md *ctx)
 {
-	struct flow_value *flow;
+	struct steer_value *flow;
 	struct pkt p;
 	long action;
 

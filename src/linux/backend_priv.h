@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Between linux_backend.c and inspect.c. */
+#ifndef LINUX_BACKEND_PRIV_H
+#define LINUX_BACKEND_PRIV_H
+
+#include "linux/fence.h"
+#include "linux/linux_backend.h"
+#include "linux/repair.h"
+#include "linux/routes.h"
+#include "linux/steering.h"
+
+enum {
+	BACKEND_PORTS_MAX = 16,
+	BACKEND_BATCH = 1024,
+};
+
+struct backend_port {
+	u32 ifindex;
+	u32 port;
+	u32 tap;
+};
+
+struct linux_backend {
+	struct linux_backend_config config;
+	struct repair repair;
+	struct steering *steering;
+	struct routes *routes;
+	struct fence *fence;
+	struct linux_conn *conns; /* by descriptor */
+	u32 n_conns;
+	int probe_fd; /* a socket of ours: how many references a descriptor has by itself */
+	struct backend_port ports[BACKEND_PORTS_MAX];
+	u32 n_ports;
+	struct move *batch[BACKEND_BATCH];
+	struct steer_key keys[BACKEND_BATCH];
+	struct steer_value values[BACKEND_BATCH];
+};
+
+/* NULL: no descriptor that this process could have. */
+struct linux_conn *backend_conn(struct linux_backend *b, u64 fd);
+/* NULL: not managed. */
+struct backend_port *backend_port(struct linux_backend *b, u32 ifindex);
+
+/* backend_ops.inspect */
+void backend_inspect(void *impl, struct move *moves, u32 n);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/* May a connection move, and where does it hang: the first step of an offload. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <linux/rtnetlink.h>
+
+#include "linux/backend_priv.h"
+#include "linux/reasons.h"
+
+static struct path_key question_of(const struct sock_export *e)
+{
+	struct path_key q = {.ifindex = e->bound_ifindex, .mark = e->mark, .uid = e->uid};
+
+	memcpy(q.local.b, e->local, 16);
+	memcpy(q.remote.b, e->remote, 16);
+	q.tos = (ip_addr_is_v4(&q.local) ? e->tos : e->tclass) & 0xfc;
+	return q;
+}
+
+static enum status route_status(const struct path_entry *p, u64 *ret_detail)
+{
+	if (p->err) {
+		*ret_detail = (u64)-p->err;
+		return STATUS_FAILED;
+	}
+	if (p->route.type == RTN_LOCAL)
+		return STATUS_LOOPBACK;
+	return STATUS_OK;
+}
+
+static void fill_states(struct linux_backend *b, struct move *m, const struct path_entry *p,
+                        const struct neighbor_entry *n, const struct backend_port *port)
+{
+	if (m->path_state) {
+		memset(m->path_state, 0, sizeof(*m->path_state));
+		m->path_state->k.local_addr = m->path.local;
+		m->path_state->k.remote_addr = m->path.remote;
+		/* The kernel sets DF and its IDs cannot be confined (RFC 6864, trap 22). */
+		m->path_state->k.ip_id_confined = 0;
+		m->path_state->c.path_mtu = p->mtu_bytes;
+	}
+	if (m->neighbor_state) {
+		memset(m->neighbor_state, 0, sizeof(*m->neighbor_state));
+		m->neighbor_state->k.source_mac = n->port_mac;
+		m->neighbor_state->k.port = port->port;
+		m->neighbor_state->c.next_hop_mac = n->mac;
+		m->neighbor_state->c.header_format = LINK_DIX;
+	}
+}
+
+/* Where it hangs: path, neighbor, managed port. */
+static enum status inspect_route(struct linux_backend *b, struct move *m, struct linux_conn *c,
+                                 const struct sock_export *e)
+{
+	struct path_key question = question_of(e);
+	u32 path = routes_path(b->routes, &question, e->local_port, e->remote_port);
+	const struct path_entry *p;
+	struct backend_port *port;
+	enum status status;
+
+	if (path == NIL)
+		return STATUS_NO_MEMORY;
+	p = routes_path_at(b->routes, path);
+	status = route_status(p, &m->detail);
+	if (status != STATUS_OK)
+		return status;
+	port = backend_port(b, p->route.ifindex);
+	if (!port) {
+		m->detail = p->route.ifindex;
+		return STATUS_NOT_MANAGED;
+	}
+	if (p->neighbor == NIL ||
+	    !routes_resolve(b->routes, p->neighbor, b->config.resolve_wait_ms))
+		return STATUS_NO_NEIGHBOR;
+	c->ifindex = port->ifindex;
+	c->tap = port->tap;
+	m->path = question;
+	m->path.ifindex = port->ifindex;
+	m->neighbor = (struct neighbor_key){
+		.next_hop = p->route.next_hop, .ifindex = port->ifindex, .port = port->port};
+	fill_states(b, m, p, routes_neighbor_at(b->routes, p->neighbor), port);
+	return STATUS_OK;
+}
+
+static enum status inspect_socket(struct linux_backend *b, struct move *m, u64 own_refs, u64 now_ns)
+{
+	struct linux_conn *c = backend_conn(b, m->conn);
+	struct sock_export e;
+	enum status status;
+	int err;
+
+	if (!c)
+		return STATUS_NOT_TCP;
+	err = repair_export(&b->repair, (int)m->conn, &e);
+	if (err) {
+		m->detail = (u64)-err;
+		return err == -ENOTSOCK || err == -EOPNOTSUPP ? STATUS_NOT_TCP : STATUS_FAILED;
+	}
+	status = reasons_socket(&e, false, &m->detail);
+	if (status != STATUS_OK)
+		return status;
+	if (e.file_refs > own_refs + b->config.extra_file_refs) {
+		m->detail = e.file_refs - own_refs - b->config.extra_file_refs;
+		return STATUS_SHARED;
+	}
+	if (reasons_unquiet(&e) && !(m->flags & MOVE_UNQUIET))
+		return STATUS_NOT_QUIET;
+	if (c->slot == NIL)
+		repair_note(c, &e);
+	m->local_port = e.local_port;
+	m->remote_port = e.remote_port;
+	if (m->tcp)
+		sock_to_state(&e, &b->repair.defaults, now_ns, m->tcp);
+	return inspect_route(b, m, c, &e);
+}
+
+void backend_inspect(void *impl, struct move *moves, u32 n)
+{
+	struct linux_backend *b = impl;
+	struct sock_export probe;
+	struct timespec now;
+
+	/* While several threads run, every system call on a descriptor holds a reference to it:
+	 * how many are normal now, a socket of ours tells. */
+	if (repair_export(&b->repair, b->probe_fd, &probe))
+		probe.file_refs = 1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	for (u32 i = 0; i < n; i++)
+		if (moves[i].status == STATUS_OK)
+			moves[i].status =
+				(u16)inspect_socket(b, &moves[i], probe.file_refs,
+			                            (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+#include "linux/repair.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include <linux/tcp.h>
+
+#include "linux/reasons.h"
+
+#ifndef TCP_REPAIR_OFF_NO_WP
+#define TCP_REPAIR_OFF_NO_WP (-1)
+#endif
+
+int repair_set_int(const struct repair *r, int fd, int name, int value)
+{
+	return r->sys->setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value)) ? -errno : 0;
+}
+
+int repair_export(const struct repair *r, int fd, struct sock_export *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	if (r->sys->getsockopt(fd, EXPORT_LEVEL, EXPORT_NAME, ret, &len))
+		return -errno;
+	return len == sizeof(*ret) ? 0 : -EPROTO;
+}
+
+void repair_note(struct linux_conn *conn, const struct sock_export *e)
+{
+	memcpy(conn->key.local, e->local, 16);
+	memcpy(conn->key.remote, e->remote, 16);
+	conn->key.local_port = cpu_to_be16(e->local_port);
+	conn->key.remote_port = cpu_to_be16(e->remote_port);
+	conn->family = (u8)e->family;
+	conn->scope = e->bound_ifindex ? e->bound_ifindex : e->ifindex;
+	conn->flags &= (u8) ~(CONN_REUSEADDR | CONN_UNBOUND);
+	if (e->facts & EXPORT_REUSEADDR)
+		conn->flags |= CONN_REUSEADDR;
+}
+
+/* The rest, which may have changed until the freeze. */
+static void note_frozen(struct linux_conn *conn, const struct sock_export *e)
+{
+	memcpy(conn->cc, e->cc, sizeof(conn->cc));
+	conn->tsoffset = e->tsoffset;
+	conn->mss = e->mss_cache ? e->mss_cache : 536;
+	conn->user_mss = e->user_mss;
+	conn->flags &= (u8)~CONN_USEC_TS;
+	if (e->facts & EXPORT_USEC_TS)
+		conn->flags |= CONN_USEC_TS;
+}
+
+/* Sends an ACK that the kernel meant to send later, and reads the socket again (trap 18). */
+static int flush_delayed_ack(struct repair *r, int fd, struct sock_export *e)
+{
+	int err;
+
+	if (!(e->facts & EXPORT_DELACK))
+		return 0;
+	err = repair_set_int(r, fd, TCP_QUICKACK, 1);
+	if (err)
+		return err;
+	r->flushed_acks++;
+	return repair_export(r, fd, e);
+}
+
+static int read_queues(struct repair *r, int fd, struct tcp_state *state, struct buf_pool *pool)
+{
+	int err = queue_read(r->sys, fd, TCP_SEND_QUEUE, &r->scratch, pool, &state->d.send);
+
+	if (err)
+		return err;
+	err = queue_read(r->sys, fd, TCP_RECV_QUEUE, &r->scratch, pool, &state->d.recv);
+	if (err) {
+		buf_put_chain(pool, state->d.send.buf);
+		state->d.send.buf = NIL;
+	}
+	return err;
+}
+
+static enum status freeze_status(int err, u64 *ret_detail)
+{
+	*ret_detail = (u64)-err;
+	return err == -ENOBUFS  ? STATUS_NO_SEND_BUFFERS
+	       : err == -ENOMEM ? STATUS_NO_MEMORY
+	                        : STATUS_FAILED;
+}
+
+enum status repair_freeze(struct repair *r, int fd, struct linux_conn *conn,
+                          struct tcp_state *ret_state, struct buf_pool *pool, u64 *ret_detail)
+{
+	enum status status;
+	struct sock_export e;
+	int err = repair_set_int(r, fd, TCP_REPAIR, TCP_REPAIR_ON);
+
+	if (err)
+		return freeze_status(err, ret_detail);
+	err = repair_export(r, fd, &e);
+	if (!err)
+		err = flush_delayed_ack(r, fd, &e);
+	if (err) {
+		repair_thaw(r, fd, conn);
+		return freeze_status(err, ret_detail);
+	}
+	/* Only now does the socket stand still: what inspection found may have changed. */
+	status = reasons_socket(&e, true, ret_detail);
+	if (status != STATUS_OK) {
+		repair_thaw(r, fd, conn);
+		return status;
+	}
+	note_frozen(conn, &e);
+	sock_to_state(&e, &r->defaults, r->now_ns, ret_state);
+	err = read_queues(r, fd, ret_state, pool);
+	if (!err)
+		return STATUS_OK;
+	repair_thaw(r, fd, conn);
+	return freeze_status(err, ret_detail);
+}
+
+static void restore_reuse(const struct repair *r, int fd, const struct linux_conn *conn)
+{
+	int on = 1;
+
+	/* Leaving repair mode has cleared it (trap 5). */
+	if (conn->flags & CONN_REUSEADDR)
+		(void)r->sys->setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
+void repair_thaw(struct repair *r, int fd, const struct linux_conn *conn)
+{
+	/* Leaving with 0 would send a window probe (trap 8). A kernel that does not know -1 gets 0:
+	 * a probe harms less than a socket that stays in repair mode. */
+	if (repair_set_int(r, fd, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP))
+		(void)!repair_set_int(r, fd, TCP_REPAIR, 0);
+	restore_reuse(r, fd, conn);
+}
+
+socklen_t repair_address(const struct linux_conn *conn, bool local, struct sockaddr_storage *ret)
+{
+	const u8 *addr = local ? conn->key.local : conn->key.remote;
+	be16 port = local ? conn->key.local_port : conn->key.remote_port;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+
+	memset(ret, 0, sizeof(*in6));
+	if (conn->family == AF_INET) {
+		in->sin_family = AF_INET;
+		in->sin_port = port;
+		memcpy(&in->sin_addr, addr + 12, 4);
+		return sizeof(*in);
+	}
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = port;
+	memcpy(&in6->sin6_addr, addr, 16);
+	if (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80)
+		in6->sin6_scope_id = conn->scope;
+	return sizeof(*in6);
+}
+
+int repair_disconnect(struct repair *r, int fd, struct linux_conn *conn)
+{
+	const struct sockaddr unspec = {.sa_family = AF_UNSPEC};
+	struct sockaddr_storage addr;
+	socklen_t len;
+
+	if (r->sys->connect(fd, &unspec, sizeof(unspec)))
+		return -errno;
+	conn->flags &= (u8)~CONN_UNBOUND;
+	len = repair_address(conn, true, &addr);
+	/* EINVAL: bound by the application, and still so (trap 13). */
+	if (r->sys->bind(fd, (struct sockaddr *)&addr, len) && errno != EINVAL) {
+		conn->flags |= CONN_UNBOUND;
+		r->delayed_binds++;
+	}
+	return 0;
+}
+
+enum status repair_detach(struct repair *r, int fd, struct linux_conn *conn, u64 *ret_detail)
+{
+	int err = repair_disconnect(r, fd, conn);
+
+	if (!err)
+		return STATUS_OK;
+	*ret_detail = (u64)-err;
+	return STATUS_FAILED;
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+#include "linux/sockstate.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The kernel's numbers of states (include/net/tcp_states.h). */
+enum {
+	K_ESTABLISHED = 1,
+	K_SYN_SENT,
+	K_SYN_RECV,
+	K_FIN_WAIT1,
+	K_FIN_WAIT2,
+	K_TIME_WAIT,
+	K_CLOSE,
+	K_CLOSE_WAIT,
+	K_LAST_ACK,
+	K_LISTEN,
+	K_CLOSING,
+};
+
+enum {
+	ECN_OK = 1, /* TCP_ECN_OK */
+	NONAGLE_OFF = 1,
+	NONAGLE_CORK = 2,
+	PENDING_RETRANSMIT = 1,
+	PENDING_PROBE = 3,
+	PENDING_LOSS_PROBE = 5,
+	PENDING_REORDER = 6,
+	RTO_MAX_S = 120,
+	KERNEL_CWND_INFINITE = 0x7fffffff,
+};
+
+static u32 sysctl_read(const char *path, u32 otherwise)
+{
+	char text[32] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return otherwise;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = 0;
+	close(fd);
+	return text[0] ? (u32)strtoul(text, NULL, 10) : otherwise;
+}
+
+void sock_defaults_read(struct sock_defaults *ret)
+{
+	ret->keepalive_idle_ns =
+		sysctl_read("/proc/sys/net/ipv4/tcp_keepalive_time", 7200) * NS_PER_S;
+	ret->keepalive_interval_ns =
+		sysctl_read("/proc/sys/net/ipv4/tcp_keepalive_intvl", 75) * NS_PER_S;
+	ret->keepalive_probes = sysctl_read("/proc/sys/net/ipv4/tcp_keepalive_probes", 9);
+	ret->fin_timeout_ns = sysctl_read("/proc/sys/net/ipv4/tcp_fin_timeout", 60) * NS_PER_S;
+	ret->retries2 = sysctl_read("/proc/sys/net/ipv4/tcp_retries2", 15);
+	ret->ttl = sysctl_read("/proc/sys/net/ipv4/ip_default_ttl", 64);
+	ret->hop_limit = sysctl_read("/proc/sys/net/ipv6/conf/default/hop_limit", 64);
+}
+
+enum tcp_state_name sock_state_name(u8 kernel_state)
+{
+	static const u8 names[] = {
+		[K_ESTABLISHED] = TCP_ESTABLISHED,
+		[K_SYN_SENT] = TCP_SYN_SENT,
+		[K_SYN_RECV] = TCP_SYN_RECEIVED,
+		[K_FIN_WAIT1] = TCP_FIN_WAIT_1,
+		[K_FIN_WAIT2] = TCP_FIN_WAIT_2,
+		[K_TIME_WAIT] = TCP_TIME_WAIT,
+		[K_CLOSE] = TCP_CLOSED,
+		[K_CLOSE_WAIT] = TCP_CLOSE_WAIT,
+		[K_LAST_ACK] = TCP_LAST_ACK,
+		[K_LISTEN] = TCP_LISTEN,
+		[K_CLOSING] = TCP_CLOSING,
+	};
+
+	return kernel_state < ARRAY_SIZE(names) ? (enum tcp_state_name)names[kernel_state]
+	                                        : TCP_CLOSED;
+}
+
+bool sock_fin_received(u8 s)
+{
+	return s == K_CLOSE_WAIT || s == K_LAST_ACK || s == K_CLOSING;
+}
+
+/* Our FIN is queued or sent, and not acknowledged: write_seq counts it. */
+static bool fin_outstanding(u8 s)
+{
+	return s == K_FIN_WAIT1 || s == K_CLOSING || s == K_LAST_ACK;
+}
+
+u32 sock_send_bytes(const struct sock_export *e)
+{
+	return e->write_seq - e->snd_una - (fin_outstanding(e->state) ? 1 : 0);
+}
+
+u32 sock_recv_bytes(const struct sock_export *e)
+{
+	u32 bytes = e->rcv_nxt - e->copied_seq;
+
+	return bytes && sock_fin_received(e->state) ? bytes - 1 : bytes;
+}
+
+enum tcp_cc_algorithm sock_cc_algorithm(const char *name)
+{
+	if (!strncmp(name, "cubic", 16))
+		return TCP_CC_CUBIC;
+	if (!strncmp(name, "bbr", 16))
+		return TCP_CC_BBR;
+	return TCP_CC_NEWRENO;
+}
+
+static u64 jiffies_ns(const struct sock_export *e, u64 jiffies)
+{
+	return jiffies * NS_PER_S / (e->hz ? e->hz : 1000);
+}
+
+/* Age of a stamp that holds the low half of jiffies. */
+static u64 stamp_age_ns(const struct sock_export *e, u32 stamp)
+{
+	s32 age = (s32)((u32)e->now_jiffies - stamp);
+
+	return age > 0 ? jiffies_ns(e, (u32)age) : 0;
+}
+
+static u64 timer_left_ns(const struct sock_export *e, u64 expires)
+{
+	if (expires == EXPORT_NO_TIMER)
+		return TIMER_STOPPED;
+	return (s64)(expires - e->now_jiffies) > 0 ? jiffies_ns(e, expires - e->now_jiffies) : 0;
+}
+
+static void state_identity(const struct sock_export *e, struct tcp_const *k)
+{
+	k->local_port = e->local_port;
+	k->remote_port = e->remote_port;
+	k->snd_wscale = e->snd_wscale;
+	k->rcv_wscale = e->rcv_wscale;
+	k->peer_mss = e->mss_clamp;
+	if (e->facts & EXPORT_TSTAMPS)
+		k->options |= TCP_OPT_TIMESTAMPS;
+	if (e->facts & EXPORT_SACK)
+		k->options |= TCP_OPT_SACK;
+	if (e->facts & EXPORT_WSCALE)
+		k->options |= TCP_OPT_WSCALE;
+	if (e->ecn_flags & ECN_OK)
+		k->options |= TCP_OPT_ECN;
+	if (e->facts & EXPORT_USEC_TS)
+		k->options |= TCP_OPT_USEC_TS;
+}
+
+/* The time after which tcp_retries2 doublings from the shortest RTO have passed (RFC 9293 R2). */
+static u64 retries_ns(u32 retries)
+{
+	u64 total = 0, rto = 200 * NS_PER_MS;
+
+	for (u32 i = 0; i <= retries && i < 64; i++) {
+		total += rto;
+		rto = min_of(2 * rto, (u64)RTO_MAX_S * NS_PER_S);
+	}
+	return total;
+}
+
+static void state_settings(const struct sock_export *e, const struct sock_defaults *d,
+                           struct tcp_cached *c)
+{
+	bool v6 = memcmp(e->local, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) != 0;
+
+	c->nodelay = (e->nonagle & NONAGLE_OFF) != 0;
+	c->cork = (e->nonagle & NONAGLE_CORK) != 0;
+	c->keepalive = (e->facts & EXPORT_KEEPALIVE) != 0;
+	c->keepalive_probes =
+		(u8)(e->keepalive_probes ? e->keepalive_probes : min_of(d->keepalive_probes, 255u));
+	c->keepalive_idle_ns =
+		e->keepalive_time ? jiffies_ns(e, e->keepalive_time) : d->keepalive_idle_ns;
+	c->keepalive_interval_ns =
+		e->keepalive_intvl ? jiffies_ns(e, e->keepalive_intvl) : d->keepalive_interval_ns;
+	c->effective_mss = 0; /* from path MTU and peer MSS, which already minds TCP_MAXSEG */
+	c->rcv_buf_bytes = e->rcvbuf;
+	c->snd_buf_bytes = e->sndbuf;
+	c->max_retransmit_ns = retries_ns(d->retries2);
+	c->user_timeout_ns = e->user_timeout_ms * NS_PER_MS;
+	c->fin_wait2_ns = e->linger2 > 0 ? jiffies_ns(e, (u32)e->linger2) : d->fin_timeout_ns;
+	c->tos = v6 ? e->tclass : e->tos;
+	c->hop_limit = (u8)(v6 ? (e->hop_limit >= 0 ? (u32)e->hop_limit : d->hop_limit)
+	                       : (e->ttl >= 0 ? (u32)e->ttl : d->ttl));
+	c->flow_label = __builtin_bswap32(e->flow_label) & 0xfffff;
+	c->priority = (u8)min_of(e->priority, 255u);
+	c->cc_algorithm = (u8)sock_cc_algorithm(e->cc);
+}
+
+static void state_position(const struct sock_export *e, struct tcp_delegated *d)
+{
+	u32 right_edge = e->rcv_wup + e->rcv_wnd;
+
+	d->state = (u8)sock_state_name(e->state);
+	d->rcv_nxt = seq_of(e->rcv_nxt);
+	/* The kernel may have been sent bytes beyond the edge it once advertised: no window then.
+	 */
+	d->rcv_wnd = (s32)(right_edge - e->rcv_nxt) > 0 ? right_edge - e->rcv_nxt : 0;
+	d->rcv_adv = seq_add(d->rcv_nxt, d->rcv_wnd);
+	d->snd_una = seq_of(e->snd_una);
+	d->snd_nxt = seq_of(e->snd_nxt);
+	d->snd_max = seq_of(e->snd_nxt); /* the kernel never moves snd_nxt back */
+	d->snd_wnd = e->snd_wnd;
+	d->snd_wl1 = seq_of(e->snd_wl1);
+	d->snd_wl2 = seq_of(e->snd_una);
+	d->max_snd_wnd = e->max_window;
+	d->snd_up = seq_of(e->snd_up);
+	d->rcv_up = seq_of(e->rcv_nxt);
+	if (fin_outstanding(e->state))
+		d->fin = TCP_FIN_QUEUED | (e->snd_nxt == e->write_seq ? TCP_FIN_SENT : 0);
+	else if (e->state == K_FIN_WAIT2)
+		d->fin = TCP_FIN_QUEUED | TCP_FIN_SENT | TCP_FIN_ACKED;
+	if (sock_fin_received(e->state))
+		d->fin |= TCP_FIN_RECEIVED;
+	d->send.buf = NIL;
+	d->send.len = sock_send_bytes(e);
+	d->recv.buf = NIL;
+	d->recv.len = sock_recv_bytes(e);
+}
+
+static void state_congestion(const struct sock_export *e, u64 now_ns, struct tcp_delegated *d)
+{
+	static const u8 recovery[] = {TCP_RECOVERY_OPEN, TCP_RECOVERY_DISORDER,
+	                              TCP_RECOVERY_FAST, /* CWR: the window is being reduced */
+	                              TCP_RECOVERY_FAST, TCP_RECOVERY_LOSS};
+
+	d->cwnd_bytes = (u32)min_of((u64)e->snd_cwnd * e->mss_cache, (u64)UINT32_MAX);
+	d->ssthresh_bytes =
+		e->snd_ssthresh >= KERNEL_CWND_INFINITE
+			? UINT32_MAX
+			: (u32)min_of((u64)e->snd_ssthresh * e->mss_cache, (u64)UINT32_MAX);
+	d->srtt_ns = (u64)e->srtt_us * NS_PER_US / 8;
+	d->rttvar_ns = (u64)e->mdev_us * NS_PER_US / 4;
+	if (d->srtt_ns == 0)
+		d->rttvar_ns = 0;
+	d->min_rtt_ns = e->min_rtt_us == UINT32_MAX ? 0 : (u64)e->min_rtt_us * NS_PER_US;
+	d->rto_ns = jiffies_ns(e, e->rto_jiffies) >> e->backoff;
+	d->rto_backoff = e->backoff;
+	d->recovery = e->ca_state < sizeof(recovery) ? recovery[e->ca_state] : TCP_RECOVERY_OPEN;
+	d->recovery_point = seq_of(e->high_seq);
+	d->ecn_state = e->ecn_flags;
+	d->ts_recent = e->ts_recent;
+	d->ts_recent_age_ns = e->ts_recent_stamp > 0 && now_ns > (u64)e->ts_recent_stamp * NS_PER_S
+	                              ? now_ns - (u64)e->ts_recent_stamp * NS_PER_S
+	                              : 0;
+	d->ts_offset = e->tsoffset;
+	d->last_ack_sent = seq_of(e->rcv_wup);
+	d->pacing_rate = e->max_pacing_rate == UINT64_MAX ? 0 : e->max_pacing_rate;
+	d->idle_ns = stamp_age_ns(e, e->lsndtime);
+	d->rcv_idle_ns = stamp_age_ns(e, e->rcv_tstamp);
+}
+
+static void state_timers(const struct sock_export *e, struct tcp_delegated *d)
+{
+	u64 left = timer_left_ns(e, e->retransmit_expires);
+
+	d->retransmit_left_ns = e->pending == PENDING_RETRANSMIT ? left : TIMER_STOPPED;
+	if (e->pending == PENDING_LOSS_PROBE || e->pending == PENDING_REORDER)
+		d->retransmit_left_ns = jiffies_ns(e, e->rto_jiffies);
+	d->persist_left_ns = e->pending == PENDING_PROBE ? left : TIMER_STOPPED;
+	d->keepalive_left_ns = e->facts & EXPORT_KEEPALIVE ? timer_left_ns(e, e->keepalive_expires)
+	                                                   : TIMER_STOPPED;
+	d->fin_wait2_left_ns = TIMER_STOPPED; /* the kernel runs it for orphans only */
+	d->delayed_ack_left_ns = timer_left_ns(e, e->delack_expires);
+	d->retransmit_count = e->retransmits;
+	d->persist_count = e->probes_out;
+}
+
+void sock_to_state(const struct sock_export *e, const struct sock_defaults *defaults, u64 now_ns,
+                   struct tcp_state *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	state_identity(e, &ret->k);
+	state_settings(e, defaults, &ret->c);
+	state_position(e, &ret->d);
+	state_congestion(e, now_ns, &ret->d);
+	state_timers(e, &ret->d);
+}
