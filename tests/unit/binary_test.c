@@ -59,7 +59,8 @@ static void sample(struct forest *f, enum block_call call)
 	while (f->list.n_conns != 2 && (forest_free(f), true));
 }
 
-/* R67, R110: any list of any call, down or up, comes out as it went in, links and all. */
+/* R67, R110: any list of any call, down or up, comes out as it went in, links and all; handles
+ * (R49) are given back untouched, whatever they are. */
 static void test_round_trip(void **state)
 {
 	struct prng rng;
@@ -77,8 +78,12 @@ static void test_round_trip(void **state)
 
 		config.bytes = round % 4 ? 5000 : 0;
 		forest_make(&a, &rng, &config);
-		for (u32 i = 0; i < a.list.n_blocks; i++)
+		for (u32 i = 0; i < a.list.n_blocks; i++) {
 			block_at(&a.list, i)->status = (u16)prng_below(&rng, STATUSES);
+			block_at(&a.list, i)->host = prng_u64(&rng);
+			block_at(&a.list, i)->device = prng_u64(&rng);
+			block_at(&a.list, i)->detail = prng_u64(&rng);
+		}
 		make_room(&b, &a);
 		bytes = encode(&a.list, &size);
 		assert_int_equal(binary_decode(&b.list, bytes, size, NULL), 0);

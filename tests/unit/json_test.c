@@ -91,6 +91,7 @@ static void test_round_trip(void **state)
 		forest_make(&a, &rng, &config);
 		for (u32 i = 0; i < a.list.n_blocks; i++) {
 			block_at(&a.list, i)->status = (u16)prng_below(&rng, STATUSES);
+			block_at(&a.list, i)->host = prng_u64(&rng);
 			block_at(&a.list, i)->detail = schema_fill_number(&rng);
 		}
 		make_room(&b, &a);
