@@ -19,7 +19,10 @@ struct port_info {
 };
 
 struct port_counters {
-	u64 rx_frames, rx_bytes, rx_no_buffer, rx_bad;
+	u64 rx_frames, rx_bytes;
+	u64 rx_no_buffer;   /* lost: the pool was empty */
+	u64 rx_bad;         /* lost: no frame that this port knows */
+	u64 rx_queue_drops; /* lost by the kernel or the card before receive(): queue full */
 	u64 tx_frames, tx_bytes, tx_busy, tx_failed;
 };
 
