@@ -64,9 +64,10 @@ static int packet_socket(const char *name)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int one = 1;
+	int one = 1, bytes = 32 << 20;
 
 	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)), 0);
 	at.sll_ifindex = (int)if_nametoindex(name);
 	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
 	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)), 0);
@@ -87,7 +88,7 @@ static void set_up_far(struct wire *w, pid_t far)
 	w->far_fd = packet_socket(WIRE_FAR);
 	assert_int_equal(setns(near_ns, CLONE_NEWNET), 0);
 	close(near_ns);
-	close(far_ns);
+	w->far_ns_fd = far_ns;
 }
 
 bool wire_setup(struct wire *w, u32 queues)
@@ -95,7 +96,7 @@ bool wire_setup(struct wire *w, u32 queues)
 	char words[256];
 	pid_t far;
 
-	*w = (struct wire){.far_fd = -1, .attached_fd = -1};
+	*w = (struct wire){.far_fd = -1, .attached_fd = -1, .queues = queues};
 	if (unshare(CLONE_NEWNET)) {
 		printf("skipped: no network namespace can be made: %s\n", strerror(errno));
 		return false;
@@ -118,6 +119,7 @@ bool wire_setup(struct wire *w, u32 queues)
 void wire_teardown(struct wire *w)
 {
 	close(w->far_fd);
+	close(w->far_ns_fd);
 	if (w->attached_fd >= 0)
 		close(w->attached_fd);
 	/* The namespaces go with the last descriptor and with this one left. */
@@ -155,6 +157,20 @@ void wire_wait(int fd)
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	assert_int_equal(poll(&p, 1, 10000), 1);
+}
+
+bool wire_far_queue(struct wire *w, u32 queue)
+{
+	int one = 1;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(queue, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		return false;
+	assert_int_equal(setsockopt(w->far_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)),
+	                 0);
+	return true;
 }
 
 static void far_write(struct wire *w, struct virtio_net_hdr *v, u8 *frame, u32 len)

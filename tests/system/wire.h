@@ -19,6 +19,8 @@ struct wire {
 	int far_fd; /* packet socket with virtio-net header, non-blocking */
 	u32 near_ifindex;
 	int attached_fd; /* of wire_redirect() */
+	int far_ns_fd;
+	u32 queues;
 };
 
 /* False, and why: the test is to be skipped. `queues`: of both ends. */
@@ -34,6 +36,11 @@ void wire_redirect(struct wire *w, u32 to_ifindex);
 
 /* Waits for `fd` to be readable; the test fails after 10 s. */
 void wire_wait(int fd);
+
+/* Frames of the far end leave by this transmit queue (and arrive on the receive queue of the same
+ * number) from now on. Pins the calling thread to the processor of that number, which is how the
+ * kernel chooses; false: there is no such processor. */
+bool wire_far_queue(struct wire *w, u32 queue);
 
 /* A frame with pattern bytes from offset 14 on; `tag` is its byte 14. Sent by the far end. */
 void wire_far_send(struct wire *w, u8 tag, u32 len);
