@@ -7,16 +7,16 @@
 /* RFC 9293 3.10.7.4: whether the window field is newer than the one we have; true: it differs. */
 static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	u32 wnd = (u32)s->wnd << c->snd_wscale;
+	u32 wnd = (u32)s->w.wnd << c->snd_wscale;
 	bool changed;
 
-	if (seq_gt(c->snd_wl1, s->seq) ||
-	    (seq_eq(c->snd_wl1, s->seq) && seq_gt(c->snd_wl2, s->ack)))
+	if (seq_gt(c->snd_wl1, s->w.seq) ||
+	    (seq_eq(c->snd_wl1, s->w.seq) && seq_gt(c->snd_wl2, s->w.ack)))
 		return false;
 	changed = wnd != c->snd_wnd;
 	c->snd_wnd = wnd;
-	c->snd_wl1 = s->seq;
-	c->snd_wl2 = s->ack;
+	c->snd_wl1 = s->w.seq;
+	c->snd_wl2 = s->w.ack;
 	c->max_snd_wnd = max_of(c->max_snd_wnd, wnd);
 	if (unlikely(changed && c->persist_at_ns != TIMER_STOPPED)) {
 		c->persist_at_ns = TIMER_STOPPED;
@@ -30,12 +30,12 @@ static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct
 static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	u32 flight = (u32)seq_diff(c->snd_max, c->snd_una);
-	u32 acked = (u32)seq_diff(s->ack, c->snd_una);
-	bool fin = conn_fin_outstanding(c) && seq_eq(s->ack, c->snd_max);
+	u32 acked = (u32)seq_diff(s->w.ack, c->snd_una);
+	bool fin = conn_fin_outstanding(c) && seq_eq(s->w.ack, c->snd_max);
 
 	rtt_measure(e, c, s);
 	queue_release(e, c, acked - fin);
-	c->snd_una = s->ack;
+	c->snd_una = s->w.ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))
 		c->snd_nxt = c->snd_una;
 	if (unlikely(c->sack_buf != NIL))
@@ -61,15 +61,15 @@ static bool is_duplicate(const struct tcp_conn *c, const struct segment *s, bool
 		return false;
 	if (c->options & TCP_OPT_SACK)
 		return fresh > 0;
-	return !s->payload_len && !(s->flags & TCP_FIN) && !window_changed;
+	return !s->w.payload_len && !(s->w.flags & WIRE_FIN) && !window_changed;
 }
 
 /* ACKs that no honest peer sends (RFC 5961 5.2). */
 static bool is_absurd(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (seq_gt(s->ack, c->snd_max)) {
+	if (seq_gt(s->w.ack, c->snd_max)) {
 		segment_drop(e, TCP_DROP_ACK_FUTURE);
-	} else if (seq_lt(s->ack, seq_add(c->snd_una, -max_of(c->max_snd_wnd, c->snd_wnd)))) {
+	} else if (seq_lt(s->w.ack, seq_add(c->snd_una, -max_of(c->max_snd_wnd, c->snd_wnd)))) {
 		segment_drop(e, TCP_DROP_ACK_OLD);
 	} else {
 		return false;
@@ -84,7 +84,7 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 	u32 fresh = 0;
 
 	if (unlikely(c->state == TCP_SYN_RECEIVED)) {
-		if (!seq_eq(s->ack, c->snd_max)) {
+		if (!seq_eq(s->w.ack, c->snd_max)) {
 			segment_drop(e, TCP_DROP_ACK_FUTURE);
 			return false;
 		}
@@ -92,12 +92,12 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 	}
 	if (unlikely(is_absurd(e, c, s)))
 		return false;
-	if (unlikely(seq_lt(s->ack, c->snd_una)))
+	if (unlikely(seq_lt(s->w.ack, c->snd_una)))
 		return true;
 	window_changed = update_window(e, c, s);
-	if (unlikely(s->n_sack && (c->options & TCP_OPT_SACK)))
+	if (unlikely(s->w.options.n_sack && (c->options & TCP_OPT_SACK)))
 		fresh = sack_update(e, c, s);
-	if (seq_gt(s->ack, c->snd_una))
+	if (seq_gt(s->w.ack, c->snd_una))
 		advance(e, c, s);
 	else if (unlikely(is_duplicate(c, s, window_changed, fresh)))
 		recovery_duplicate(e, c, fresh);

@@ -69,7 +69,7 @@ static u8 *put_syn_options(const struct tcp_engine *e, const struct tcp_conn *c,
 
 static u8 *put_sack(struct tcp_engine *e, struct tcp_conn *c, u8 *p, u32 max)
 {
-	struct seq_range r[SACK_BLOCKS_IN];
+	struct seq_range r[WIRE_SACK_MAX];
 	u32 n = 0;
 
 	if (c->rcv_dsack) {
@@ -91,9 +91,9 @@ static u8 *put_sack(struct tcp_engine *e, struct tcp_conn *c, u8 *p, u32 max)
 static u8 *put_options(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s, u8 *p,
                        u32 eth_len)
 {
-	u32 max = SACK_BLOCKS_IN;
+	u32 max = WIRE_SACK_MAX;
 
-	if (unlikely(s->flags & TCP_SYN))
+	if (unlikely(s->flags & WIRE_SYN))
 		return put_syn_options(e, c, p);
 	if (c->options & TCP_OPT_TIMESTAMPS) {
 		p = put_timestamps(e, c, p, OPT_NOP << 8 | OPT_NOP);
@@ -173,8 +173,8 @@ static u8 *put_tcp(struct tcp_engine *e, struct tcp_conn *c, const struct segmen
 {
 	u8 *end = put_options(e, c, s, tcp + TCP_HEADER_BYTES, eth_len);
 	u32 words = (u32)(end - tcp) / 4;
-	bool ack = s->flags & TCP_ACK;
-	u16 wnd = s->flags & TCP_RST ? 0 : window_advertise(e, c, s->flags & TCP_SYN);
+	bool ack = s->flags & WIRE_ACK;
+	u16 wnd = s->flags & WIRE_RST ? 0 : window_advertise(e, c, s->flags & WIRE_SYN);
 
 	put_be32(tcp, (u32)c->local_port << 16 | c->remote_port);
 	put_be32(tcp + 4, s->seq.n);

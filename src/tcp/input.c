@@ -19,12 +19,49 @@ static void prefetch_frames(struct tcp_engine *e, const struct rx_frame *frames,
 	}
 }
 
+enum wire_reason frame_parse(struct tcp_engine *e, const struct rx_frame *f, struct segment *ret)
+{
+	const struct buf *b = buf_at(e->bufs, f->buf);
+	enum wire_reason reason =
+		wire_parse_tcp(buf_data(e->bufs, f->buf), b->len, f->len, &ret->w);
+
+	ret->pieces = 1;
+	if (unlikely(f->gso_bytes && reason == WIRE_OK && ret->w.payload_len > f->gso_bytes))
+		ret->pieces = (ret->w.payload_len + f->gso_bytes - 1) / f->gso_bytes;
+	return reason;
+}
+
+bool frame_csum_ok(struct tcp_engine *e, const struct rx_frame *f, const struct segment *s)
+{
+	if (f->csum != FRAME_CSUM_UNKNOWN)
+		return true;
+	if (f->port < TCP_PORTS_MAX && e->config.ports[f->port].rx_trusted)
+		return true;
+	return wire_tcp_csum_ok(&s->w, e->bufs, f->buf);
+}
+
+static void set_verdict(struct tcp_engine *e, struct rx_frame *f, u8 verdict, u8 reason)
+{
+	f->verdict = verdict;
+	f->reason = reason;
+	e->n.reasons[reason]++;
+}
+
 static void parse_frames(struct tcp_engine *e, struct rx_frame *frames, u32 n, struct segment *segs)
 {
 	for (u32 i = 0; i < n; i++) {
-		frames[i].verdict = segment_parse(e, &frames[i], &segs[i], &frames[i].reason);
-		if (likely(frames[i].verdict == FRAME_PENDING))
+		enum wire_reason reason = frame_parse(e, &frames[i], &segs[i]);
+
+		frames[i].verdict = FRAME_PENDING;
+		frames[i].reason = WIRE_OK;
+		if (likely(reason == WIRE_OK || reason == WIRE_TCP_URGENT)) {
+			segs[i].hash = flow_key_hash(&e->key, &segs[i].w.flow);
 			flowtab_prefetch(&e->lookup, segs[i].hash);
+		} else {
+			set_verdict(e, &frames[i],
+			            wire_reason_is_drop(reason) ? FRAME_DROPPED : FRAME_TO_HOST,
+			            reason);
+		}
 	}
 }
 
@@ -50,23 +87,18 @@ static void prefetch_conns(struct tcp_engine *e, const struct rx_frame *frames, 
 	}
 }
 
-static bool matches(const struct tcp_engine *e, const struct tcp_conn *c, const struct segment *s)
-{
-	const struct tcp_path *p = &e->paths[c->path];
-
-	if (c->local_port != s->local_port || c->remote_port != s->remote_port || p->v4 != s->v4)
-		return false;
-	if (likely(s->v4))
-		return memcmp(p->local.b + 12, s->ip + 16, 4) == 0 &&
-		       memcmp(p->remote.b + 12, s->ip + 12, 4) == 0;
-	return memcmp(p->local.b, s->ip + 24, 16) == 0 && memcmp(p->remote.b, s->ip + 8, 16) == 0;
-}
-
 static struct tcp_conn *lookup_segment(struct tcp_engine *e, const struct segment *s)
 {
-	flowtab_for_each (&e->lookup, s->hash, index)
-		if (likely(matches(e, conn_at(e, index), s)))
-			return conn_at(e, index);
+	flowtab_for_each (&e->lookup, s->hash, index) {
+		struct tcp_conn *c = conn_at(e, index);
+		const struct tcp_path *p = &e->paths[c->path];
+
+		if (likely(c->local_port == s->w.flow.local_port &&
+		           c->remote_port == s->w.flow.remote_port &&
+		           ip_addr_eq(&p->local, &s->w.flow.local) &&
+		           ip_addr_eq(&p->remote, &s->w.flow.remote)))
+			return c;
+	}
 	return NULL;
 }
 
@@ -74,16 +106,12 @@ static void work_on_frame(struct tcp_engine *e, struct rx_frame *f, struct segme
 {
 	struct tcp_conn *c = lookup_segment(e, s);
 
-	if (!c) {
-		f->verdict = FRAME_TO_HOST;
-		f->reason = TCP_TO_HOST_NO_CONNECTION;
+	if (unlikely(!c)) {
+		set_verdict(e, f, FRAME_TO_HOST, TCP_TO_HOST_NO_CONNECTION);
 		return;
 	}
-	f->reason = segment_verify(e, f, s);
-	if (f->reason == TCP_DROP_NONE && unlikely(!segment_options(s)))
-		f->reason = TCP_DROP_OPTION;
-	if (unlikely(f->reason != TCP_DROP_NONE)) {
-		f->verdict = FRAME_DROPPED;
+	if (unlikely(!frame_csum_ok(e, f, s))) {
+		set_verdict(e, f, FRAME_DROPPED, WIRE_TCP_CHECKSUM);
 		return;
 	}
 	f->verdict = FRAME_CONSUMED;
@@ -98,14 +126,9 @@ static void input_batch(struct tcp_engine *e, struct rx_frame *frames, u32 n)
 	prefetch_frames(e, frames, n);
 	parse_frames(e, frames, n, segs);
 	prefetch_conns(e, frames, n, segs);
-	for (u32 i = 0; i < n; i++) {
+	for (u32 i = 0; i < n; i++)
 		if (likely(frames[i].verdict == FRAME_PENDING))
 			work_on_frame(e, &frames[i], &segs[i]);
-		if (frames[i].verdict == FRAME_TO_HOST)
-			e->n.to_host[frames[i].reason]++;
-		else if (frames[i].verdict == FRAME_DROPPED)
-			e->n.dropped[frames[i].reason]++;
-	}
 }
 
 void tcp_input(struct tcp_engine *e, struct rx_frame *frames, u32 n, u64 now_ns)

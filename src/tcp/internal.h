@@ -13,20 +13,11 @@
 #include "tcp/conn.h"
 #include "tcp/engine.h"
 #include "tcp/verdict.h"
-
-enum {
-	TCP_FIN = 0x01,
-	TCP_SYN = 0x02,
-	TCP_RST = 0x04,
-	TCP_PSH = 0x08,
-	TCP_ACK = 0x10,
-	TCP_URG = 0x20,
-};
+#include "wire/parse.h"
 
 enum {
 	DUP_THRESH = 3, /* RFC 5681 3.2 */
-	SACK_BLOCKS_IN = 4,
-	MIN_MSS = 88, /* below that a peer's MSS is taken for a mistake or an attack */
+	MIN_MSS = 88,   /* below that a peer's MSS is taken for a mistake or an attack */
 	RTO_BACKOFF_MAX = 16,
 	R1_RETRANSMITS = 3, /* RFC 9293 3.8.3 SHLD-10 */
 };
@@ -53,29 +44,11 @@ struct tcp_engine {
 	struct wheel wheel;
 };
 
-/* A parsed TCP segment. */
+/* A segment on its way in: what the wire says, and whose it is. */
 struct segment {
-	const u8 *ip;  /* IP header */
-	const u8 *tcp; /* TCP header */
-	tcp_seq seq;
-	tcp_seq ack;
-	u32 payload_off; /* from the frame's first byte */
-	u32 payload_len;
-	u32 ts_val, ts_ecr;
+	struct wire_tcp_segment w;
 	u32 hash;
-	u32 conn;
-	u16 wnd; /* as on the wire */
-	u16 urgent;
-	u16 local_port, remote_port;
-	u16 segs; /* pieces that were merged into it */
-	u16 mss;  /* 0: no option */
-	u8 flags;
-	u8 v4;
-	u8 options; /* tcp_option_bits present */
-	u8 wscale;
-	u8 header_len; /* TCP's */
-	u8 n_sack;
-	struct seq_range sack[SACK_BLOCKS_IN];
+	u32 pieces; /* that were merged into the frame */
 };
 
 static inline struct tcp_conn *conn_at(struct tcp_engine *e, u32 conn)
@@ -219,7 +192,7 @@ void close_fin_received(struct tcp_engine *e, struct tcp_conn *c);
 
 static inline void segment_drop(struct tcp_engine *e, enum tcp_drop reason)
 {
-	e->n.dropped[reason]++;
+	e->n.reasons[reason]++;
 }
 
 /* Owes an ACK at the next flush. */
@@ -232,17 +205,12 @@ static inline void ack_now(struct tcp_engine *e, struct tcp_conn *c)
 /* Owes a challenge ACK, within the rate limit (RFC 5961 7). */
 void ack_challenge(struct tcp_engine *e, struct tcp_conn *c);
 
-/* -- parse.c ----------------------------------------------------------------------------------- */
+/* -- input.c ----------------------------------------------------------------------------------- */
 
-/* Fills `ret` from the frame's first buffer. FRAME_PENDING: a TCP segment, worth a lookup.
- * Otherwise the verdict, its reason in *ret_reason. Reads options for segment_options(). */
-enum frame_verdict segment_parse(struct tcp_engine *e, const struct rx_frame *f,
-                                 struct segment *ret, u8 *ret_reason);
-/* Reads the options; false: malformed. */
-bool segment_options(struct segment *s);
-/* Verifies IP header and TCP checksums as far as the frame's state of knowledge asks for it. */
-enum tcp_drop segment_verify(struct tcp_engine *e, const struct rx_frame *f,
-                             const struct segment *s);
+/* Reads a frame; WIRE_OK and WIRE_TCP_URGENT: *ret is complete but for its hash. */
+enum wire_reason frame_parse(struct tcp_engine *e, const struct rx_frame *f, struct segment *ret);
+/* Whether the TCP checksum is right, as far as what is known of the frame asks for it. */
+bool frame_csum_ok(struct tcp_engine *e, const struct rx_frame *f, const struct segment *s);
 
 /* -- output.c, header.c ------------------------------------------------------------------------ */
 

@@ -76,27 +76,32 @@ int tcp_open(struct tcp_engine *e, const struct tcp_open_params *params, u64 now
 /* What both SYNs agree on (RFC 7323 2.2, 3.2, RFC 2018 2), and where the peer begins. */
 static void agree(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	u8 both = TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE;
+	const struct wire_tcp_options *o = &s->w.options;
 
-	c->options &= (u8)(s->options | ~both);
-	if (!(c->options & TCP_OPT_TIMESTAMPS))
-		c->options &= (u8)~TCP_OPT_USEC_TS;
+	if (!(o->present & WIRE_OPT_TIMESTAMPS))
+		c->options &= (u8) ~(TCP_OPT_TIMESTAMPS | TCP_OPT_USEC_TS);
+	if (!(o->present & WIRE_OPT_SACK_PERMITTED))
+		c->options &= (u8)~TCP_OPT_SACK;
+	if (!(o->present & WIRE_OPT_WSCALE))
+		c->options &= (u8)~TCP_OPT_WSCALE;
 	if (c->options & TCP_OPT_WSCALE)
-		c->snd_wscale = s->wscale;
+		c->snd_wscale = o->wscale;
 	else
 		c->rcv_wscale = 0;
 	if (c->options & TCP_OPT_TIMESTAMPS) {
-		c->ts_recent = s->ts_val;
+		c->ts_recent = o->ts_val;
 		c->ts_recent_at_ns = e->now_ns;
 	}
 	/* MUST-15: the default of RFC 9293 3.7.1 where the peer says nothing. */
-	c->peer_mss = s->mss ? s->mss : (e->paths[c->path].v4 ? 536 : 1220);
-	c->irs = s->seq;
-	c->rcv_nxt = c->rcv_adv = c->rcv_up = c->last_ack_sent = seq_add(s->seq, 1);
+	c->peer_mss = e->paths[c->path].v4 ? 536 : 1220;
+	if (o->present & WIRE_OPT_MSS)
+		c->peer_mss = o->mss;
+	c->irs = s->w.seq;
+	c->rcv_nxt = c->rcv_adv = c->rcv_up = c->last_ack_sent = seq_add(s->w.seq, 1);
 	c->rcv_adv = seq_add(c->rcv_nxt, min_of(c->rcv_buf_bytes, (u32)SYN_WINDOW_MAX));
-	c->snd_wnd = c->max_snd_wnd = s->wnd;
-	c->snd_wl1 = s->seq;
-	c->snd_wl2 = s->ack;
+	c->snd_wnd = c->max_snd_wnd = s->w.wnd;
+	c->snd_wl1 = s->w.seq;
+	c->snd_wl2 = s->w.ack;
 	conn_derive_mss(e, c);
 	c->cwnd_bytes = tcp_cc_initial_window(c);
 	tcp_cc_adopt(c, e->now_ns);
@@ -107,15 +112,14 @@ int tcp_open_passive(struct tcp_engine *e, const struct rx_frame *frame,
 {
 	struct segment s;
 	struct tcp_conn *c;
-	u8 reason;
 	int error;
 
 	engine_set_now(e, now_ns);
-	if (segment_parse(e, frame, &s, &reason) != FRAME_PENDING || !segment_options(&s) ||
-	    segment_verify(e, frame, &s) != TCP_DROP_NONE)
+	if (frame_parse(e, frame, &s) != WIRE_OK || !frame_csum_ok(e, frame, &s))
 		return -EINVAL;
-	if ((s.flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN ||
-	    s.local_port != params->local_port || s.remote_port != params->remote_port)
+	if ((s.w.flags & (WIRE_SYN | WIRE_ACK | WIRE_RST)) != WIRE_SYN ||
+	    s.w.flow.local_port != params->local_port ||
+	    s.w.flow.remote_port != params->remote_port)
 		return -EINVAL;
 	error = open_conn(e, params, &c);
 	if (error)
@@ -140,7 +144,7 @@ static void establish(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	c->rto_backoff = 0;
 	c->retransmit_count = 0;
 	c->retransmit_at_ns = TIMER_STOPPED;
-	c->snd_una = s->ack;
+	c->snd_una = s->w.ack;
 	c->snd_nxt = seq_max(c->snd_nxt, c->snd_una);
 	c->snd_sml = c->snd_una;
 	c->progress_at_ns = e->now_ns;
@@ -157,13 +161,13 @@ void syn_received_acked(struct tcp_engine *e, struct tcp_conn *c, const struct s
 
 void syn_sent_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	bool ack = s->flags & TCP_ACK;
+	bool ack = s->w.flags & WIRE_ACK;
 
-	if (ack && (seq_leq(s->ack, c->iss) || seq_gt(s->ack, c->snd_max))) {
+	if (ack && (seq_leq(s->w.ack, c->iss) || seq_gt(s->w.ack, c->snd_max))) {
 		segment_drop(e, TCP_DROP_ACK_FUTURE);
 		return;
 	}
-	if (s->flags & TCP_RST) {
+	if (s->w.flags & WIRE_RST) {
 		if (!ack) {
 			segment_drop(e, TCP_DROP_RST_WINDOW);
 			return;
@@ -172,7 +176,7 @@ void syn_sent_input(struct tcp_engine *e, struct tcp_conn *c, const struct segme
 		conn_close(e, c, TCP_EV_RESET, ECONNREFUSED);
 		return;
 	}
-	if (!(s->flags & TCP_SYN)) {
+	if (!(s->w.flags & WIRE_SYN)) {
 		segment_drop(e, TCP_DROP_FLAGS);
 		return;
 	}

@@ -68,7 +68,7 @@ static void count_repeat(struct tcp_engine *e, struct tcp_conn *c, const struct 
 /* Books of data and FIN: what was sent, when, and whether it is timed. */
 static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s)
 {
-	tcp_seq end = seq_add(s->seq, s->len + !!(s->flags & TCP_FIN));
+	tcp_seq end = seq_add(s->seq, s->len + !!(s->flags & WIRE_FIN));
 
 	if (seq_lt(s->seq, c->snd_max)) {
 		count_repeat(e, c, s);
@@ -84,7 +84,7 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 			e->n.limited_transmits++;
 		c->sent_at_ns = e->now_ns;
 	}
-	if (s->flags & TCP_FIN)
+	if (s->flags & WIRE_FIN)
 		c->fin |= TCP_FIN_SENT;
 	if (s->len < c->mss)
 		c->snd_sml = end;
@@ -98,9 +98,9 @@ void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s
                  struct tcp_tx *out)
 {
 	frame_build(e, c, s, out);
-	if (s->flags & TCP_ACK)
+	if (s->flags & WIRE_ACK)
 		ack_went(e, c);
-	if (s->len || (s->flags & TCP_FIN))
+	if (s->len || (s->flags & WIRE_FIN))
 		data_went(e, c, s);
 	else
 		e->n.acks_out++;
@@ -130,7 +130,7 @@ static tcp_seq ack_seq(const struct tcp_conn *c)
 
 void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 {
-	struct segment_out s = {.seq = ack_seq(c), .flags = TCP_ACK, .data.buf = NIL};
+	struct segment_out s = {.seq = ack_seq(c), .flags = WIRE_ACK, .data.buf = NIL};
 
 	output_emit(e, c, &s, out);
 }
@@ -139,7 +139,7 @@ void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 {
 	struct segment_out s = {
-		.seq = seq_add(c->snd_una, (u32)-1), .flags = TCP_ACK, .data.buf = NIL};
+		.seq = seq_add(c->snd_una, (u32)-1), .flags = WIRE_ACK, .data.buf = NIL};
 
 	if (c->flags & CONN_PROBE)
 		e->n.window_probes++;
@@ -152,7 +152,7 @@ static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx
 /* RFC 9293 3.10.7.1 and 3.10.5; the event waited for it. */
 static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 {
-	struct segment_out s = {.seq = ack_seq(c), .flags = TCP_RST | TCP_ACK, .data.buf = NIL};
+	struct segment_out s = {.seq = ack_seq(c), .flags = WIRE_RST | WIRE_ACK, .data.buf = NIL};
 
 	frame_build(e, c, &s, out);
 	e->n.rsts_out++;
@@ -162,12 +162,12 @@ static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *
 
 static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 {
-	struct segment_out s = {.seq = c->iss, .flags = TCP_SYN, .data.buf = NIL};
+	struct segment_out s = {.seq = c->iss, .flags = WIRE_SYN, .data.buf = NIL};
 
 	if (c->state == TCP_SYN_RECEIVED)
-		s.flags |= TCP_ACK;
+		s.flags |= WIRE_ACK;
 	frame_build(e, c, &s, out);
-	if (s.flags & TCP_ACK)
+	if (s.flags & WIRE_ACK)
 		ack_went(e, c);
 	if (seq_lt(s.seq, c->snd_max)) {
 		e->n.retransmit_segs++;

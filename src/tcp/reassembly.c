@@ -162,7 +162,7 @@ void reassembly_prune(struct tcp_engine *e, struct tcp_conn *c)
 u32 reassembly_blocks(struct tcp_engine *e, const struct tcp_conn *c, struct seq_range *ret,
                       u32 max)
 {
-	u32 stamp[SACK_BLOCKS_IN];
+	u32 stamp[WIRE_SACK_MAX];
 	u32 n = 0;
 
 	for (u32 buf = c->ooo_head; buf != NIL; buf = ooo_at(e, buf)->next) {

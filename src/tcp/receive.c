@@ -40,7 +40,7 @@ static void trim_to_window(struct tcp_engine *e, struct tcp_conn *c, struct text
 /* The ACK that in-order bytes call for: at once after two full segments, else within the delay. */
 static void owe_ack(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (s->segs > 1 || seq_diff(c->rcv_nxt, c->last_ack_sent) >= 2 * (s32)c->mss) {
+	if (s->pieces > 1 || seq_diff(c->rcv_nxt, c->last_ack_sent) >= 2 * (s32)c->mss) {
 		ack_now(e, c);
 		return;
 	}
@@ -76,7 +76,7 @@ static void in_order(struct tcp_engine *e, struct tcp_conn *c, const struct segm
 	}
 	if (t->len + drained) {
 		owe_ack(e, c, s);
-		conn_event(e, c, TCP_EV_READABLE | (s->flags & TCP_PSH ? TCP_EV_PUSH : 0));
+		conn_event(e, c, TCP_EV_READABLE | (s->w.flags & WIRE_PSH ? TCP_EV_PUSH : 0));
 	}
 	if (unlikely(fin))
 		close_fin_received(e, c);
@@ -107,10 +107,10 @@ static bool out_of_order(struct tcp_engine *e, struct tcp_conn *c, const struct 
 bool receive_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, u32 buf)
 {
 	struct text t = {
-		.seq = s->seq,
-		.len = s->payload_len,
-		.skip = s->payload_off,
-		.fin = s->flags & TCP_FIN,
+		.seq = s->w.seq,
+		.len = s->w.payload_len,
+		.skip = s->w.payload_off,
+		.fin = s->w.flags & WIRE_FIN,
 	};
 
 	if (unlikely(!receives(c))) {

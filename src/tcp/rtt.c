@@ -36,15 +36,16 @@ bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment 
 	u32 ticks;
 
 	/* The segment timed was sent once (Karn): output clears the mark when it sends again. */
-	if ((c->flags & CONN_RTT_TIMED) && seq_geq(s->ack, c->rtt_seq)) {
+	if ((c->flags & CONN_RTT_TIMED) && seq_geq(s->w.ack, c->rtt_seq)) {
 		c->flags &= (u16)~CONN_RTT_TIMED;
 		rtt_sample(e, c, e->now_ns - c->rtt_at_ns);
 		return true;
 	}
-	if ((c->flags & CONN_RTT_TIMED) || !(c->options & TCP_OPT_TIMESTAMPS) || !s->ts_ecr)
+	if ((c->flags & CONN_RTT_TIMED) || !(c->options & TCP_OPT_TIMESTAMPS) ||
+	    !s->w.options.ts_ecr)
 		return false;
 	/* RFC 7323 4.1: an echo tells which transmission is acknowledged. */
-	ticks = conn_ts_now(e, c) - s->ts_ecr;
+	ticks = conn_ts_now(e, c) - s->w.options.ts_ecr;
 	if (ticks > (u32)(e->config.max_rto_ns / NS_PER_MS) * (u32)(NS_PER_MS / tick_ns))
 		return false;
 	rtt_sample(e, c, max_of(ticks, 1u) * tick_ns);

@@ -76,10 +76,11 @@ u32 sack_add(struct tcp_engine *e, struct tcp_conn *c, struct seq_range range)
 /* RFC 2883 4: the first block reports bytes received twice. */
 static bool is_dsack(const struct segment *s)
 {
-	if (seq_leq(s->sack[0].end, s->ack))
+	if (seq_leq(s->w.options.sack[0].end, s->w.ack))
 		return true;
-	return s->n_sack > 1 && seq_geq(s->sack[0].start, s->sack[1].start) &&
-	       seq_leq(s->sack[0].end, s->sack[1].end);
+	return s->w.options.n_sack > 1 &&
+	       seq_geq(s->w.options.sack[0].start, s->w.options.sack[1].start) &&
+	       seq_leq(s->w.options.sack[0].end, s->w.options.sack[1].end);
 }
 
 u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
@@ -90,8 +91,8 @@ u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *
 		e->n.dsacks_in++;
 		first = 1;
 	}
-	for (u32 i = first; i < s->n_sack; i++) {
-		struct seq_range r = s->sack[i];
+	for (u32 i = first; i < s->w.options.n_sack; i++) {
+		struct seq_range r = {s->w.options.sack[i].start, s->w.options.sack[i].end};
 
 		if (!seq_lt(r.start, r.end) || seq_gt(r.end, c->snd_max)) {
 			e->n.sack_invalid++;

@@ -30,13 +30,13 @@ void ack_challenge(struct tcp_engine *e, struct tcp_conn *c)
 /* RFC 7323 5.3 R1 to R3. False: dropped. */
 static bool check_timestamp(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (s->flags & TCP_RST)
+	if (s->w.flags & WIRE_RST)
 		return true;
-	if (unlikely(!(s->options & TCP_OPT_TIMESTAMPS))) {
+	if (unlikely(!(s->w.options.present & WIRE_OPT_TIMESTAMPS))) {
 		segment_drop(e, TCP_DROP_NO_TIMESTAMP);
 		return false;
 	}
-	if (likely((s32)(s->ts_val - c->ts_recent) >= 0))
+	if (likely((s32)(s->w.options.ts_val - c->ts_recent) >= 0))
 		return true;
 	if (e->now_ns - c->ts_recent_at_ns > ts_recent_max_age_ns)
 		return true;
@@ -47,20 +47,20 @@ static bool check_timestamp(struct tcp_engine *e, struct tcp_conn *c, const stru
 
 static u32 segment_len(const struct segment *s)
 {
-	return s->payload_len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
+	return s->w.payload_len + !!(s->w.flags & WIRE_SYN) + !!(s->w.flags & WIRE_FIN);
 }
 
 /* What is not acceptable is answered with an ACK and dropped, an RST silently. */
 static bool not_acceptable(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	tcp_seq end = seq_add(s->seq, segment_len(s));
-	bool old = seq_leq(end, c->rcv_nxt) && seq_lt(s->seq, c->rcv_nxt);
+	tcp_seq end = seq_add(s->w.seq, segment_len(s));
+	bool old = seq_leq(end, c->rcv_nxt) && seq_lt(s->w.seq, c->rcv_nxt);
 
-	if (s->flags & TCP_RST) {
+	if (s->w.flags & WIRE_RST) {
 		segment_drop(e, TCP_DROP_RST_WINDOW);
 		return false;
 	}
-	if (s->flags & TCP_SYN) {
+	if (s->w.flags & WIRE_SYN) {
 		segment_drop(e, TCP_DROP_SYN_CHALLENGED);
 		ack_challenge(e, c);
 		return false;
@@ -70,10 +70,10 @@ static bool not_acceptable(struct tcp_engine *e, struct tcp_conn *c, const struc
 		ack_challenge(e, c);
 		return false;
 	}
-	if (old && s->payload_len) {
+	if (old && s->w.payload_len) {
 		c->rcv_dsack = true;
-		c->dsack_start = s->seq;
-		c->dsack_end = seq_add(s->seq, s->payload_len);
+		c->dsack_start = s->w.seq;
+		c->dsack_end = seq_add(s->w.seq, s->w.payload_len);
 	}
 	ack_now(e, c);
 	return false;
@@ -85,19 +85,19 @@ static bool check_sequence(struct tcp_engine *e, struct tcp_conn *c, struct segm
 	tcp_seq edge = seq_max(c->rcv_adv, c->rcv_nxt);
 	u32 len = segment_len(s);
 
-	if (seq_gt(s->seq, edge))
+	if (seq_gt(s->w.seq, edge))
 		return not_acceptable(e, c, s);
-	if (seq_geq(s->seq, c->rcv_nxt)) {
-		if (len && seq_eq(s->seq, edge) && s->payload_len) {
+	if (seq_geq(s->w.seq, c->rcv_nxt)) {
+		if (len && seq_eq(s->w.seq, edge) && s->w.payload_len) {
 			/* A probe into a closed window: its ACK counts, its bytes do not. */
-			s->payload_len = 0;
-			s->flags &= (u8)~TCP_FIN;
+			s->w.payload_len = 0;
+			s->w.flags &= (u8)~WIRE_FIN;
 			segment_drop(e, TCP_DROP_WINDOW);
 			ack_now(e, c);
 		}
 		return true;
 	}
-	if (seq_gt(seq_add(s->seq, len), c->rcv_nxt))
+	if (seq_gt(seq_add(s->w.seq, len), c->rcv_nxt))
 		return true;
 	return not_acceptable(e, c, s);
 }
@@ -105,7 +105,7 @@ static bool check_sequence(struct tcp_engine *e, struct tcp_conn *c, struct segm
 /* RFC 5961 3.2 */
 static void reset_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (!seq_eq(s->seq, c->rcv_nxt)) {
+	if (!seq_eq(s->w.seq, c->rcv_nxt)) {
 		segment_drop(e, TCP_DROP_RST_CHALLENGED);
 		ack_challenge(e, c);
 		return;
@@ -122,7 +122,7 @@ static void reset_input(struct tcp_engine *e, struct tcp_conn *c, const struct s
 /* RFC 5961 4.2; a repeated SYN in SYN_RECEIVED asks for the SYN-ACK again. */
 static void syn_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (c->state == TCP_SYN_RECEIVED && seq_eq(s->seq, c->irs)) {
+	if (c->state == TCP_SYN_RECEIVED && seq_eq(s->w.seq, c->irs)) {
 		c->snd_nxt = c->iss;
 		conn_mark_dirty(e, c);
 		return;
@@ -134,15 +134,15 @@ static void syn_input(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 static void update_ts_recent(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	/* RFC 7323 4.3 (2); check_timestamp() has seen that it does not go back. */
-	if (seq_leq(s->seq, c->last_ack_sent)) {
-		c->ts_recent = s->ts_val;
+	if (seq_leq(s->w.seq, c->last_ack_sent)) {
+		c->ts_recent = s->w.options.ts_val;
 		c->ts_recent_at_ns = e->now_ns;
 	}
 }
 
 static bool urgent_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	tcp_seq up = seq_add(s->seq, s->urgent);
+	tcp_seq up = seq_add(s->w.seq, s->w.urg);
 
 	c->rcv_up = seq_max(c->rcv_up, up);
 	segment_drop(e, TCP_DROP_URGENT);
@@ -153,7 +153,7 @@ static bool urgent_input(struct tcp_engine *e, struct tcp_conn *c, const struct 
 /* TIME_WAIT answers a repeated FIN and starts over (RFC 9293 3.10.7.4). */
 static bool time_wait_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (s->flags & TCP_FIN) {
+	if (s->w.flags & WIRE_FIN) {
 		timer_set(e, c, &c->fin_wait2_at_ns, ns_add(e->now_ns, 2 * e->config.msl_ns));
 		ack_now(e, c);
 	}
@@ -166,17 +166,17 @@ static bool check_slow(struct tcp_engine *e, struct tcp_conn *c, struct segment 
 	if ((c->options & TCP_OPT_TIMESTAMPS) && !check_timestamp(e, c, s))
 		return false;
 	/* Before the sequence check: a repeated SYN lies left of the window. */
-	if (unlikely(s->flags & TCP_SYN) && !(s->flags & TCP_RST)) {
+	if (unlikely(s->w.flags & WIRE_SYN) && !(s->w.flags & WIRE_RST)) {
 		syn_input(e, c, s);
 		return false;
 	}
 	if (!check_sequence(e, c, s))
 		return false;
-	if (unlikely(s->flags & TCP_RST)) {
+	if (unlikely(s->w.flags & WIRE_RST)) {
 		reset_input(e, c, s);
 		return false;
 	}
-	if (unlikely(!(s->flags & TCP_ACK))) {
+	if (unlikely(!(s->w.flags & WIRE_ACK))) {
 		segment_drop(e, TCP_DROP_NO_ACK);
 		return false;
 	}
@@ -186,20 +186,21 @@ static bool check_slow(struct tcp_engine *e, struct tcp_conn *c, struct segment 
 /* Header prediction: the next bytes in order, or an ACK, on an open connection. */
 static bool is_predicted(const struct tcp_conn *c, const struct segment *s)
 {
-	if (c->state != TCP_ESTABLISHED || (s->flags & ~TCP_PSH) != TCP_ACK ||
-	    !seq_eq(s->seq, c->rcv_nxt))
+	if (c->state != TCP_ESTABLISHED || (s->w.flags & ~WIRE_PSH) != WIRE_ACK ||
+	    !seq_eq(s->w.seq, c->rcv_nxt))
 		return false;
-	if ((s32)s->payload_len > seq_diff(c->rcv_adv, c->rcv_nxt))
+	if ((s32)s->w.payload_len > seq_diff(c->rcv_adv, c->rcv_nxt))
 		return false;
 	if (!(c->options & TCP_OPT_TIMESTAMPS))
 		return true;
-	return (s->options & TCP_OPT_TIMESTAMPS) && (s32)(s->ts_val - c->ts_recent) >= 0;
+	return (s->w.options.present & WIRE_OPT_TIMESTAMPS) &&
+	       (s32)(s->w.options.ts_val - c->ts_recent) >= 0;
 }
 
 bool segment_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, u32 buf)
 {
-	e->n.segs_in += s->segs;
-	e->n.bytes_in += s->payload_len;
+	e->n.segs_in += s->pieces;
+	e->n.bytes_in += s->w.payload_len;
 	if (likely(is_predicted(c, s))) {
 		e->n.predicted++;
 	} else {
@@ -214,13 +215,13 @@ bool segment_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, 
 	c->keepalive_count = 0;
 	if (c->options & TCP_OPT_TIMESTAMPS)
 		update_ts_recent(e, c, s);
-	if (unlikely(s->flags & TCP_URG))
+	if (unlikely(s->w.flags & WIRE_URG))
 		return urgent_input(e, c, s);
 	if (!ack_input(e, c, s))
 		return false;
 	if (unlikely(c->state == TCP_TIME_WAIT))
 		return time_wait_input(e, c, s);
-	if (!s->payload_len && !(s->flags & TCP_FIN))
+	if (!s->w.payload_len && !(s->w.flags & WIRE_FIN))
 		return false;
 	return receive_input(e, c, s, buf);
 }

@@ -14,16 +14,16 @@ static bool fill(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, tcp_seq 
 	tcp_seq data_end = conn_data_end(c);
 	s32 len = seq_diff(seq_min(end, data_end), seq);
 
-	*ret = (struct segment_out){.seq = seq, .flags = TCP_ACK, .data.buf = NIL};
+	*ret = (struct segment_out){.seq = seq, .flags = WIRE_ACK, .data.buf = NIL};
 	if (seq_gt(end, data_end) && (c->fin & TCP_FIN_QUEUED))
-		ret->flags |= TCP_FIN;
+		ret->flags |= WIRE_FIN;
 	if (len > 0) {
 		ret->len = (u32)len;
 		queue_locate(e, c, seq, &ret->data);
 		if (seq_eq(seq_add(seq, ret->len), data_end))
-			ret->flags |= TCP_PSH;
+			ret->flags |= WIRE_PSH;
 	}
-	return ret->len || (ret->flags & TCP_FIN);
+	return ret->len || (ret->flags & WIRE_FIN);
 }
 
 /* The first hole, whatever cwnd and the window say. */

@@ -6,27 +6,24 @@ struct reason {
 	const char *sentence;
 };
 
+static const struct reason reasons[] = {
 #define REASON(name, word, sentence) {word, sentence},
-static const struct reason drops[] = {TCP_DROP_REASONS(REASON)};
-static const struct reason to_hosts[] = {TCP_TO_HOST_REASONS(REASON)};
+	TCP_DROP_REASONS(REASON)
 #undef REASON
+		{"no-connection", "No connection has this 4-tuple."},
+};
+_Static_assert(ARRAY_SIZE(reasons) == TCP_REASONS - TCP_DROP_FIRST, "");
 
-const char *tcp_drop_word(u8 reason)
+const char *tcp_reason_word(u8 reason)
 {
-	return reason < ARRAY_SIZE(drops) ? drops[reason].word : "?";
+	if (reason < TCP_DROP_FIRST)
+		return wire_reason_word(reason);
+	return reason < TCP_REASONS ? reasons[reason - TCP_DROP_FIRST].word : "unknown";
 }
 
-const char *tcp_drop_sentence(u8 reason)
+const char *tcp_reason_sentence(u8 reason)
 {
-	return reason < ARRAY_SIZE(drops) ? drops[reason].sentence : "?";
-}
-
-const char *tcp_to_host_word(u8 reason)
-{
-	return reason < ARRAY_SIZE(to_hosts) ? to_hosts[reason].word : "?";
-}
-
-const char *tcp_to_host_sentence(u8 reason)
-{
-	return reason < ARRAY_SIZE(to_hosts) ? to_hosts[reason].sentence : "?";
+	if (reason < TCP_DROP_FIRST)
+		return wire_reason_sentence(reason);
+	return reason < TCP_REASONS ? reasons[reason - TCP_DROP_FIRST].sentence : "unknown";
 }

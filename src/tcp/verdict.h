@@ -6,17 +6,16 @@
 #ifndef TCP_VERDICT_H
 #define TCP_VERDICT_H
 
-#include "base/types.h"
+#include "wire/reason.h"
 
-/* REASON(name, word, sentence): the frame is dropped. `reason` of a FRAME_DROPPED frame; segments
- * that are consumed but not acceptable count here too. */
+/*
+ * Reasons are numbered behind those of the codecs (wire/reason.h): `reason` of a FRAME_DROPPED or
+ * FRAME_TO_HOST frame is one or the other, tcp_reason_word() knows both.
+ *
+ * REASON(name, word, sentence): dropped. Segments that were consumed but not acceptable count here
+ * too.
+ */
 #define TCP_DROP_REASONS(REASON)                                                                   \
-	REASON(NONE, "none", "Not dropped.")                                                       \
-	REASON(SHORT, "short", "Shorter than its headers say.")                                    \
-	REASON(IP_HEADER, "ip-header", "IP header length or checksum wrong.")                      \
-	REASON(CHECKSUM, "checksum", "TCP checksum wrong (RFC 9293 3.1).")                         \
-	REASON(TCP_HEADER, "tcp-header", "TCP data offset outside the segment.")                   \
-	REASON(OPTION, "option", "An option's length is impossible (RFC 9293 3.2).")               \
 	REASON(FLAGS, "flags", "A combination of flags that no state accepts.")                    \
 	REASON(PAWS, "paws", "Timestamp older than TS.Recent (RFC 7323 5).")                       \
 	REASON(NO_TIMESTAMP, "no-timestamp", "Timestamp agreed but missing (RFC 7323 3.2).")       \
@@ -36,27 +35,18 @@
 	REASON(PRUNED, "pruned", "Out-of-order bytes given up for in-order ones.")
 
 enum tcp_drop {
+	TCP_DROP_FIRST = WIRE_REASONS,
+	TCP_DROP_BEFORE = TCP_DROP_FIRST - 1,
 #define REASON(name, word, sentence) TCP_DROP_##name,
 	TCP_DROP_REASONS(REASON)
 #undef REASON
 		TCP_DROPS,
 };
 
-/* REASON(name, word, sentence): the frame is the host's. `reason` of a FRAME_TO_HOST frame. */
-#define TCP_TO_HOST_REASONS(REASON)                                                 \
-	REASON(NONE, "none", "Not passed on.")                                      \
-	REASON(NOT_IP, "not-ip", "Neither IPv4 nor IPv6.")                          \
-	REASON(NOT_TCP, "not-tcp", "Not TCP, or IPv6 extension headers before it.") \
-	REASON(FRAGMENT, "fragment", "An IP fragment: the host reassembles.")       \
-	REASON(IP_OPTIONS, "ip-options", "IP options.")                             \
-	REASON(NO_CONNECTION, "no-connection", "No connection has this 4-tuple.")   \
-	REASON(NOT_LINEAR, "not-linear", "Headers are cut over buffers.")
-
+/* The frame is the host's. */
 enum tcp_to_host {
-#define REASON(name, word, sentence) TCP_TO_HOST_##name,
-	TCP_TO_HOST_REASONS(REASON)
-#undef REASON
-		TCP_TO_HOSTS,
+	TCP_TO_HOST_NO_CONNECTION = TCP_DROPS, /* no connection has this 4-tuple */
+	TCP_REASONS,
 };
 
 /* COUNTER(name, sentence) */
@@ -99,14 +89,11 @@ struct tcp_engine_counters {
 #define COUNTER(name, sentence) u64 name;
 	TCP_COUNTERS(COUNTER)
 #undef COUNTER
-	u64 dropped[TCP_DROPS];
-	u64 to_host[TCP_TO_HOSTS];
+	u64 reasons[TCP_REASONS]; /* of wire/reason.h, tcp_drop, tcp_to_host */
 };
 
-/* The word and the sentence of a reason; "?" for a number that is none. */
-const char *tcp_drop_word(u8 reason);
-const char *tcp_drop_sentence(u8 reason);
-const char *tcp_to_host_word(u8 reason);
-const char *tcp_to_host_sentence(u8 reason);
+/* The word and the sentence of a reason; "unknown" for a number that is none. */
+const char *tcp_reason_word(u8 reason);
+const char *tcp_reason_sentence(u8 reason);
 
 #endif

@@ -80,6 +80,8 @@ static void test_headers(void **state)
 				o.vlans = vlans;
 				o.snap = snap;
 				o.v6 = v6;
+				o.mtu = snap ? 1492 : 1500; /* IEEE 802.3 counts LLC and SNAP in its
+				                               1500 */
 				o.loss_ppm = 20000;
 				run_both_ways(&o, 1, 60000, true);
 			}
