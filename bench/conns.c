@@ -306,6 +306,12 @@ static int start_children(struct conn_world *world, const struct bench_child_con
 	return bench_child_start(&world->child[BENCH_REMOTE], &config);
 }
 
+void conn_world_init(struct conn_world *world)
+{
+	*world = (struct conn_world){0};
+	world->net.ns[BENCH_LOCAL] = world->net.ns[BENCH_REMOTE] = -1;
+}
+
 int conn_world_open(struct conn_world *world, const struct bench_child_config *local,
                     struct conn_set *local_set, struct bench_run *run)
 {

@@ -52,6 +52,9 @@ struct conn_world {
 	u32 (*written)[BENCH_ENDS];
 };
 
+/* An empty one, which conn_world_close() may be given. */
+void conn_world_init(struct conn_world *world);
+
 /* Makes namespaces, children and `world->n` connections with `world->queued` bytes in each queue of
  * the local ends. `local` says what the local child runs (its ns is filled in), `local_set` is the
  * set that its handler passes to conn_set_handle() for what it does not know itself. 0 or -Exxx

@@ -27,6 +27,7 @@ enum {
 	                  * v[2]: CPU ns */
 	LOAD_OP_BULK, /* client: v[0]: ns; writes on connection 0; answers v[0]: bytes, v[1], v[2]
 	               * as above */
+	LOAD_OP_IDLE, /* server: v[0]: ns; runs without traffic; answers v[1]: CPU ns */
 };
 
 /* Connections of a client or a server. */

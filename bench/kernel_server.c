@@ -43,6 +43,9 @@ static int op_listen(struct load_state *s, struct bench_msg *msg)
 
 static int op_accept(struct load_state *s, struct bench_msg *msg)
 {
+	s->fds = calloc(msg->v[0], sizeof(*s->fds));
+	if (!s->fds)
+		return fail(msg, -ENOMEM, "memory for the connections");
 	for (u32 i = 0; i < msg->v[0]; i++) {
 		struct pollfd p = {.fd = s->listener, .events = POLLIN};
 		struct epoll_event ev = {.events = EPOLLIN};
@@ -53,6 +56,7 @@ static int op_accept(struct load_state *s, struct bench_msg *msg)
 		ev.data.fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK);
 		if (ev.data.fd < 0)
 			return fail(msg, -errno, "accept");
+		s->fds[s->n++] = ev.data.fd;
 		setsockopt(ev.data.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) < 0)
 			return fail(msg, -errno, "epoll_ctl");

@@ -18,7 +18,8 @@ static int start_children(struct kernel_world *world, const struct kernel_world_
 		return err;
 	child.ns = world->net.ns[BENCH_REMOTE];
 	child.cpu = config->one_core ? 1 : 0;
-	child.handle = load_client_handle;
+	child.handle = config->client ? config->client : load_client_handle;
+	child.state = config->client ? config->client_state : &none;
 	return bench_child_start(&world->child[BENCH_REMOTE], &child);
 }
 
@@ -46,11 +47,17 @@ static int forbid_gso(struct kernel_world *world, struct bench_run *run)
 	return 0;
 }
 
+void kernel_world_init(struct kernel_world *world)
+{
+	*world = (struct kernel_world){.net.ns = {-1, -1}};
+}
+
 int kernel_world_open(struct kernel_world *world, const struct kernel_world_config *config,
                       struct bench_run *run)
 {
 	int err = bench_net_open(&world->net, run);
 
+	world->one_core = config->one_core;
 	if (err == 0 && config->no_gso)
 		err = forbid_gso(world, run);
 	if (err)
@@ -80,6 +87,8 @@ static int run_load(struct kernel_world *world, u32 server_op, u32 client_op,
 		err = bench_child_wait(&world->child[BENCH_LOCAL], &stop, run);
 	if (err || load.v[0] == 0 || serve.v[0] == 0)
 		return err ? err : bench_fail(run, -EIO, "nothing was transferred");
+	if (world->one_core) /* what others do on that core meanwhile does not count */
+		load.v[1] = load.v[2] + serve.v[1];
 	ret->per_s = (double)load.v[0] * 1e9 / (double)load.v[1];
 	ret->server_cpu_ns = (double)serve.v[1] / (double)serve.v[0];
 	return 0;
@@ -93,6 +102,15 @@ int kernel_world_rr(struct kernel_world *world, struct load_figures *ret, struct
 int kernel_world_bulk(struct kernel_world *world, struct load_figures *ret, struct bench_run *run)
 {
 	return run_load(world, LOAD_OP_SWALLOW, LOAD_OP_BULK, ret, run);
+}
+
+int kernel_world_idle(struct kernel_world *world, double *ret_cpu_ns, struct bench_run *run)
+{
+	struct bench_msg msg = {.op = LOAD_OP_IDLE, .v = {NS_PER_S}};
+	int err = bench_child_call(&world->child[BENCH_LOCAL], &msg, run);
+
+	*ret_cpu_ns = err ? 0 : (double)msg.v[1];
+	return err;
 }
 
 void kernel_world_close(struct kernel_world *world)

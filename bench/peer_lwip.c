@@ -99,14 +99,14 @@ static int op_run(struct lwip_state *s, struct bench_msg *msg)
 {
 	struct lwip_load *server = s->stack[SERVER]->load, *client = s->stack[CLIENT]->load;
 	bool rr = msg->op == OP_RR;
-	u64 before = rr ? client->messages : server->bytes, start = bench_now_ns();
+	u64 before = rr ? client->messages : server->bytes, start = bench_cpu_ns();
 	void (*run)(bool) = rr ? s->stack[CLIENT]->rr : s->stack[CLIENT]->bulk;
 	int err;
 
 	run(true);
 	err = run_for(s, msg->v[0], msg);
 	msg->v[0] = (rr ? client->messages : server->bytes) - before;
-	msg->v[1] = bench_now_ns() - start;
+	msg->v[1] = bench_cpu_ns() - start;
 	run(false);
 	run_until_quiet(s);
 	if (err == 0 && client->outstanding)
