@@ -30,6 +30,10 @@ enum flow_state {
 	FLOW_OWN,  /* the target's: what the kernel emits is dropped */
 };
 
+/* Mark of the frames that a lane's port sends through the managed interface itself (a packet
+ * socket): the guard at egress lets them pass. */
+#define STEER_LANE_MARK 0x63680000
+
 enum steer_counter {
 	STEER_HITS,          /* frames redirected to a lane */
 	STEER_INJECTED,      /* frames handed back to the kernel */

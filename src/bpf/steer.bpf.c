@@ -4,7 +4,8 @@
  *
  *   steer_in    ingress of a managed port: hit -> lane's TAP, ICMP errors about a hit and fragments
  *               of TCP -> host's TAP, the rest passes
- *   steer_out   egress of a managed port: drops what the kernel emits for a flow that is not its
+ *   steer_out   egress of a managed port: drops what the kernel emits for a flow that is not its;
+ *               what a lane sends bears a mark or comes from its TAP
  *   lane_out    ingress of a lane's TAP (what the lane writes): out by the port
  *   inject      ingress of the host's TAP (what the host writes): up the kernel's stack, as if it
  *               had come in by the port; a mark makes steer_in let it pass, and is taken off there
@@ -86,7 +87,8 @@ int steer_out(struct __sk_buff *skb)
 	struct steer_value *flow;
 	struct pkt p;
 
-	if (from && bpf_map_lookup_elem(&ports, &from))
+	/* The mark stays: another process's guard may follow. */
+	if (skb->mark == STEER_LANE_MARK || (from && bpf_map_lookup_elem(&ports, &from)))
 		return PASS;
 	parse(skb, tag_of(skb), 1, &p);
 	if (p.kind != PKT_TCP)
