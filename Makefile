@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# The commands. Meson builds; this file only saves typing.
+
+BUILD ?= build
+QUICK = --print-errorlogs --timeout-multiplier 5 --no-rebuild
+
+.PHONY: all setup demo test check bench requirements format install clean
+
+all: setup
+	@tools/build.sh $(BUILD)
+
+# Installs missing Debian packages; silent and offline when nothing is missing.
+setup:
+	@tools/setup.sh
+
+demo: all
+	$(BUILD)/src/cli/chimney demo $(ARGS)
+
+# Everything but the long forms. SUITE=unit runs one suite, TEST=wheel one test.
+test: all
+	meson test -C $(BUILD) $(QUICK) --no-suite long $(if $(SUITE),--suite $(SUITE)) $(TEST)
+
+# Sanitizers, the other compiler, static analysis, long forms.
+check: all
+	tools/check.sh $(BUILD)
+
+# CASE=name runs one case, CHECK=1 compares with bench/goals.
+bench: all
+	CASE=$(CASE) CHECK=$(CHECK) $(BUILD)/bench/chimney-bench --json $(BUILD)/bench.json
+
+# Writes the test column of docs/requirements.md anew from the comments in the tests.
+requirements:
+	tools/requirements.py
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-*
