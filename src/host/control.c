@@ -129,7 +129,7 @@ static enum dirty_verdict reparent(struct host *h, u32 index)
 	if (p->want == NIL)
 		return DIRTY_NEVER;
 	if (p->object == OBJECT_IN_HOST) {
-		network_reparented(h, index);
+		network_reparented(h, index, p->want);
 		return DIRTY_NEVER;
 	}
 	to = &h->neighbor[p->want];
@@ -147,6 +147,7 @@ static enum dirty_verdict reparent(struct host *h, u32 index)
 	b->host = slots_handle(&h->path_slots, index);
 	b->device = p->device;
 	b->flags = BLOCK_REPARENT;
+	p->telling = true;
 	return DIRTY_TAKEN;
 }
 
@@ -157,7 +158,7 @@ static enum dirty_verdict offload_neighbor(struct host *h, u32 index)
 
 	if (n->object == OBJECT_UPLOADING)
 		return DIRTY_LATER;
-	if (n->object != OBJECT_IN_HOST || !n->known)
+	if (n->object != OBJECT_IN_HOST || !n->wanted)
 		return DIRTY_NEVER;
 	b = add_neighbor(h, index, true);
 	if (!b)
@@ -219,7 +220,7 @@ static enum dirty_verdict reap_neighbor(struct host *h, u32 index)
 	struct host_neighbor *n = &h->neighbor[index];
 	enum dirty_verdict verdict = may_tell(n->object, LEGAL_CALL_UPLOAD);
 
-	if (n->refs || n->device == HANDLE_NONE)
+	if (n->refs || n->wanted || n->device == HANDLE_NONE)
 		return DIRTY_NEVER;
 	if (verdict == DIRTY_TAKEN && (h->control.list.n_blocks >= CONTROL_STATES ||
 	                               framing_holder(h, &h->control.list, index) == NIL))
@@ -274,6 +275,15 @@ static int call_device(struct host *h, const struct step *s)
 
 static void finish(struct host *h);
 
+static bool has_handles(const struct block_list *list)
+{
+	for (u32 i = 0; i < list->n_blocks; i++) {
+		if (list->blocks[i].device != HANDLE_NONE)
+			return true;
+	}
+	return false;
+}
+
 /* Builds and sends one request; false: there is nothing of this kind to tell. */
 static bool try_step(struct host *h, const struct step *s)
 {
@@ -290,6 +300,8 @@ static bool try_step(struct host *h, const struct step *s)
 		h->reaping = true;
 		network_leave(h, &k->list);
 		h->reaping = false;
+		if (!has_handles(&k->list))
+			return false;
 	}
 	k->kind = s->kind;
 	k->layer = s->layer;
@@ -365,30 +377,16 @@ static void updated(struct host *h, const struct block *b)
 		failed(h, b);
 }
 
-/* The neighbor may have changed once more meanwhile. */
+/* Where it is now may not be where it should be any more: then it is told once more. */
 static void reparented(struct host *h, const struct block *b, u32 told)
 {
 	u32 index = (u32)b->host;
-	struct host_path *p = &h->path[index];
-	u32 want = p->want, old = p->neighbor;
 
-	if (b->status != STATUS_OK) {
+	h->path[index].telling = false;
+	if (b->status == STATUS_OK)
+		network_reparented(h, index, told);
+	else
 		failed(h, b);
-		return;
-	}
-	if (want == told) {
-		network_reparented(h, index);
-		return;
-	}
-	h->neighbor[old].known++; /* stays while we look */
-	h->neighbor[told].known++;
-	p->want = told;
-	network_reparented(h, index);
-	network_want(h, index, want == NIL ? old : want);
-	if (want != NIL)
-		h->neighbor[want].known--;
-	h->neighbor[old].known--;
-	framing_put(h, old);
 }
 
 static void invalidated(struct host *h, const struct block *b)
@@ -419,6 +417,8 @@ static void neighbor_offloaded(struct host *h, const struct block *b)
 		n->device = b->device;
 		n->object = OBJECT_OFFLOADED;
 		h->counters.neighbors_offloaded++;
+		if (!n->wanted && !n->refs)
+			control_mark(h, LAYER_NEIGHBOR, index, DIRTY_REAP);
 		return;
 	}
 	n->object = OBJECT_IN_HOST;

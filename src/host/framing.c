@@ -54,6 +54,27 @@ void framing_put(struct host *h, u32 neighbor)
 	(void)!slots_release(&h->neighbor_slots, slots_handle(&h->neighbor_slots, neighbor));
 }
 
+void framing_want(struct host *h, u32 neighbor)
+{
+	struct host_neighbor *n = &h->neighbor[neighbor];
+
+	n->known++;
+	n->wanted++;
+	if (n->object != OBJECT_OFFLOADED)
+		control_mark(h, LAYER_NEIGHBOR, neighbor, DIRTY_OFFLOAD);
+}
+
+void framing_unwant(struct host *h, u32 neighbor)
+{
+	struct host_neighbor *n = &h->neighbor[neighbor];
+
+	n->known--;
+	n->wanted--;
+	if (!n->refs && !n->wanted && n->device != HANDLE_NONE)
+		control_mark(h, LAYER_NEIGHBOR, neighbor, DIRTY_REAP);
+	framing_put(h, neighbor);
+}
+
 /* -- offload ----------------------------------------------------------------------------------- */
 
 static u32 features(const struct neighbor_state *s)
@@ -161,7 +182,7 @@ void framing_leave(struct host *h, struct block_list *list)
 		struct block *b = block_at(list, i);
 		struct host_neighbor *n = &h->neighbor[(u32)b->host];
 
-		if (b->layer != LAYER_NEIGHBOR || n->leaving != n->refs ||
+		if (b->layer != LAYER_NEIGHBOR || n->leaving != n->refs || n->wanted ||
 		    n->device == HANDLE_NONE || list->n_neighbors == list->cap_neighbors)
 			continue;
 		b->device = n->device;

@@ -123,10 +123,8 @@ void network_put(struct host *h, u32 path)
 	if (p->known || p->refs || p->object != OBJECT_IN_HOST || p->queued)
 		return;
 	detach(h, path);
-	if (p->want != NIL) {
-		h->neighbor[p->want].known--;
-		framing_put(h, p->want);
-	}
+	if (p->want != NIL)
+		framing_unwant(h, p->want);
 	flowtab_remove(&h->paths, p->hash, path);
 	(void)!slots_release(&h->path_slots, slots_handle(&h->path_slots, path));
 	framing_put(h, neighbor);
@@ -185,6 +183,8 @@ static void is_in_host(struct host *h, struct host_path *p)
 
 	p->object = OBJECT_IN_HOST;
 	p->device = HANDLE_NONE;
+	if (p->want != NIL)
+		control_mark(h, LAYER_PATH, (u32)(p - h->path), DIRTY_PARENT);
 	if (--n->refs == 0 && n->object == OBJECT_OFFLOADED && !h->config.parents_late)
 		control_mark(h, LAYER_NEIGHBOR, p->neighbor, DIRTY_REAP); /* R42 */
 }
@@ -260,7 +260,7 @@ void network_leave(struct host *h, struct block_list *list)
 		struct host_path *p = &h->path[(u32)b->host];
 
 		if (b->layer != LAYER_PATH || p->leaving != p->refs || p->device == HANDLE_NONE ||
-		    p->want != NIL || list->n_paths == list->cap_paths)
+		    p->telling || list->n_paths == list->cap_paths)
 			continue;
 		b->device = p->device;
 		b->state = list->n_paths++;
@@ -332,37 +332,36 @@ void network_want(struct host *h, u32 path, u32 neighbor)
 	struct host_path *p = &h->path[path];
 	u32 before = p->want;
 
-	if (neighbor == p->neighbor)
+	if (neighbor == p->neighbor && !p->telling)
 		neighbor = NIL; /* back again before the device was told */
 	if (neighbor == before)
 		return;
 	p->want = neighbor;
 	if (neighbor != NIL) {
-		h->neighbor[neighbor].known++;
+		framing_want(h, neighbor);
 		control_mark(h, LAYER_PATH, path, DIRTY_PARENT);
-		if (h->neighbor[neighbor].device == HANDLE_NONE)
-			control_mark(h, LAYER_NEIGHBOR, neighbor, DIRTY_OFFLOAD);
 	}
-	if (before != NIL) {
-		h->neighbor[before].known--;
-		framing_put(h, before);
-	}
+	if (before != NIL)
+		framing_unwant(h, before);
 }
 
-void network_reparented(struct host *h, u32 path)
+void network_reparented(struct host *h, u32 path, u32 neighbor)
 {
 	struct host_path *p = &h->path[path];
-	u32 old = p->neighbor, neighbor = p->want;
+	u32 old = p->neighbor;
 
-	p->want = NIL;
+	p->telling = false;
 	detach(h, path);
 	network_attach(h, path, neighbor);
-	h->neighbor[neighbor].known--; /* that of `want` */
 	if (p->device != HANDLE_NONE) {
 		h->neighbor[neighbor].refs++;
 		if (--h->neighbor[old].refs == 0 && h->neighbor[old].device != HANDLE_NONE &&
 		    !h->config.parents_late)
 			control_mark(h, LAYER_NEIGHBOR, old, DIRTY_REAP);
+	}
+	if (p->want == neighbor) {
+		p->want = NIL;
+		framing_unwant(h, neighbor);
 	}
 	framing_put(h, old);
 }

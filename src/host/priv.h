@@ -34,8 +34,9 @@ struct host_neighbor {
 	struct neighbor_state state;
 	handle device;
 	u32 hash;
-	u32 known; /* paths in the host that use it */
-	u32 refs;  /* paths at the device, or on their way there, below it (R42) */
+	u32 known;  /* paths in the host that use it */
+	u32 refs;   /* paths at the device, or on their way there, below it (R42) */
+	u32 wanted; /* paths that are about to be re-parented to it */
 	u32 first_path;
 	u32 block;   /* in the list `stamp` */
 	u32 leaving; /* of the paths below it, in the list `stamp` */
@@ -65,6 +66,7 @@ struct host_path {
 	u8 dirty;
 	u8 queued;
 	u8 object;
+	bool telling; /* a request that re-parents it is under way */
 };
 
 enum conn_flags {
@@ -222,6 +224,7 @@ struct host {
 	u64 stamp;         /* of the list being built */
 	u64 estimate_ns[2];
 	u32 chunk_number;
+	u8 refused_by; /* enum host_layer that said LAYER_REFUSED last */
 	bool fence_started;
 	bool kicking; /* in control_kick() */
 	bool reaping; /* parents leave although config.parents_late */
@@ -295,6 +298,9 @@ u32 framing_find(const struct host *h, const struct neighbor_key *key);
 u32 framing_get(struct host *h, const struct neighbor_key *key, const struct neighbor_state *state);
 /* Frees the object when nothing uses it. */
 void framing_put(struct host *h, u32 neighbor);
+/* A path is about to move there, or not any more. */
+void framing_want(struct host *h, u32 neighbor);
+void framing_unwant(struct host *h, u32 neighbor);
 /* The ladder of an offload, downwards: may it be, and the needs. */
 enum status framing_offer(struct host *h, struct chunk *c, u32 neighbor,
                           const struct host_candidate *who);
@@ -330,7 +336,7 @@ void network_left(struct host *h, struct block_list *list);
 /* The path's next hop is another neighbor now: the device is told (R66, R68). */
 void network_want(struct host *h, u32 path, u32 neighbor);
 /* And it was. */
-void network_reparented(struct host *h, u32 path);
+void network_reparented(struct host *h, u32 path, u32 neighbor);
 /* A connection stopped depending on the path at the device. */
 void network_drop(struct host *h, u32 path);
 

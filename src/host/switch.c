@@ -28,9 +28,13 @@ static u32 queue_of(const struct host_io *io)
 
 enum status host_refused(struct host *h, enum host_layer layer, const struct host_candidate *who)
 {
-	if (!h->env.refuse.layer)
-		return STATUS_OK;
-	return h->env.refuse.layer(h->env.refuse.ctx, layer, who);
+	enum status status = STATUS_OK;
+
+	if (h->env.refuse.layer)
+		status = h->env.refuse.layer(h->env.refuse.ctx, layer, who);
+	if (status == STATUS_LAYER_REFUSED)
+		h->refused_by = layer;
+	return status;
 }
 
 static enum status offer(struct host *h, struct chunk *c, struct host_conn *conn, u64 *ret_detail)
@@ -62,6 +66,8 @@ enum status switch_offer(struct host *h, struct chunk *c, struct host_conn *conn
 	enum status status = offer(h, c, conn, &result->detail);
 	u32 block;
 
+	if (status == STATUS_LAYER_REFUSED)
+		result->detail = h->refused_by;
 	if (status != STATUS_OK)
 		return status;
 	block = transport_block(h, c, conn);

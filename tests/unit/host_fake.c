@@ -407,7 +407,7 @@ static void commit_block(struct fake *f, const struct block *b)
 
 	if (b->layer == LAYER_TCP) {
 		f->device_conn[i].uploading = false;
-		if (b->status == STATUS_OK)
+		if (b->status == STATUS_OK || b->status == STATUS_DEVICE_FAILED)
 			free_conn(f, b->device);
 		return;
 	}
