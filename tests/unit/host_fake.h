@@ -7,7 +7,6 @@
 #define HOST_FAKE_H
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "unit.h"
 
