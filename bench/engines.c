@@ -12,6 +12,7 @@ enum {
 	RING_FRAMES = 32768,
 	MTU = 1500,
 	BULK_WRITE = 65536,
+	BULK_WINDOW = 262144, /* in flight: fits the cache, four times what lwIP has */
 	SETTLE_CYCLES = 1000000,
 };
 
@@ -117,8 +118,8 @@ static struct tcp_open_params open_params(const struct engines *es, u32 number, 
 		.rcv_wscale = 7,
 		.mss = MTU - 40,
 		.settings = {.nodelay = 1,
-	                     .rcv_buf_bytes = es->config.n == 1 ? 4u << 20 : 65536,
-	                     .snd_buf_bytes = es->config.n == 1 ? 4u << 20 : 65536,
+	                     .rcv_buf_bytes = es->config.n == 1 ? BULK_WINDOW : 65536,
+	                     .snd_buf_bytes = es->config.n == 1 ? BULK_WINDOW : 65536,
 	                     .max_retransmit_ns = 100 * NS_PER_S,
 	                     .fin_wait2_ns = 60 * NS_PER_S,
 	                     .hop_limit = 64,
