@@ -127,7 +127,7 @@ void wire_teardown(struct wire *w)
 }
 
 /* if (protocol is ours or IPv4) return bpf_redirect(to, 0); return TC_ACT_OK; */
-void wire_redirect(struct wire *w, u32 to_ifindex)
+int wire_redirect_at(u32 from_ifindex, u32 to_ifindex)
 {
 	const struct bpf_insn program[] = {
 		{BPF_LDX | BPF_MEM | BPF_W, 2, 1, 16, 0}, /* skb->protocol */
@@ -140,16 +140,28 @@ void wire_redirect(struct wire *w, u32 to_ifindex)
 		{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect},
 		{BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
 	};
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)w->near_ifindex,
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)from_ifindex,
 	                    .attach_point = BPF_TC_INGRESS);
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts);
+	int fd;
 
-	w->attached_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "wire_redirect", "GPL", program,
-	                               ARRAY_SIZE(program), NULL);
-	assert_true(w->attached_fd >= 0);
-	opts.prog_fd = w->attached_fd;
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "wire_redirect", "GPL", program,
+	                   ARRAY_SIZE(program), NULL);
+	assert_true(fd >= 0);
+	opts.prog_fd = fd;
 	assert_int_equal(bpf_tc_hook_create(&hook), 0);
 	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	return fd;
+}
+
+void wire_redirect(struct wire *w, u32 to_ifindex)
+{
+	w->attached_fd = wire_redirect_at(w->near_ifindex, to_ifindex);
+}
+
+void wire_enter_far(const struct wire *w)
+{
+	assert_int_equal(setns(w->far_ns_fd, CLONE_NEWNET), 0);
 }
 
 void wire_wait(int fd)

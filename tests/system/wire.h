@@ -34,6 +34,12 @@ void wire_ip(const char *words);
  * interface, at tc ingress. */
 void wire_redirect(struct wire *w, u32 to_ifindex);
 
+/* The same for an interface of the calling thread's namespace; the program's descriptor. */
+int wire_redirect_at(u32 from_ifindex, u32 to_ifindex);
+
+/* Moves the calling thread into the far namespace, for good. */
+void wire_enter_far(const struct wire *w);
+
 /* Waits for `fd` to be readable; the test fails after 10 s. */
 void wire_wait(int fd);
 
