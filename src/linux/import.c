@@ -107,7 +107,7 @@ static int import_connect(const struct import *im)
 {
 	struct sockaddr_storage addr;
 	socklen_t len;
-	int err;
+	int err = 0;
 
 	if (im->conn->flags & CONN_UNBOUND) {
 		len = repair_address(im->conn, true, &addr);
@@ -115,7 +115,9 @@ static int import_connect(const struct import *im)
 			return -errno;
 		im->conn->flags &= (u8)~CONN_UNBOUND;
 	}
-	err = set_sequence(im, TCP_RECV_QUEUE, im->rcv_start);
+	/* A detached socket keeps its receive sequence: idle connections need not set it. */
+	if (im->rcv_start != im->conn->rcv_nxt)
+		err = set_sequence(im, TCP_RECV_QUEUE, im->rcv_start);
 	if (!err)
 		err = set_sequence(im, TCP_SEND_QUEUE, im->snd_start);
 	if (err)
@@ -275,9 +277,9 @@ static int import_rtt(const struct import *im)
 	u64 unit = im->conn->flags & CONN_USEC_TS ? NS_PER_US : NS_PER_MS;
 	u32 clock = (u32)(im->r->now_ns / unit) + d->ts_offset;
 	u32 rcv_nxt = im->rcv_start + d->recv.len;
-	int err = inject(im, 0, rcv_nxt, d->snd_una.n, clock - (u32)(d->srtt_ns / unit));
 
-	return err ? err : settle(im, TCP_ESTABLISHED, d->snd_una.n);
+	/* Nothing below depends on when the kernel sees it, so nobody waits. */
+	return inject(im, 0, rcv_nxt, d->snd_una.n, clock - (u32)(d->srtt_ns / unit));
 }
 
 static int import_repaired(const struct import *im)
@@ -332,7 +334,8 @@ enum status repair_import(struct repair *r, int fd, struct linux_conn *conn,
 	}
 	if (!err)
 		return STATUS_OK;
-	/* Back to where it was: detached, with its port. */
+	/* Back to where it was: detached, with its port, its sequence numbers unknown. */
+	conn->rcv_nxt = im.rcv_start - 1;
 	(void)!repair_disconnect(r, fd, conn);
 	*ret_detail = (u64)-err;
 	return STATUS_FAILED;

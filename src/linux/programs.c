@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -133,9 +134,12 @@ static int cc_start(struct programs *p)
 		err = bpf_object__load(p->cc);
 	if (err)
 		return err;
-	p->restore = (struct cc_restore *)bpf_map__initial_value(bss, &len);
-	if (!p->restore || len < sizeof(*p->restore))
-		return -EINVAL;
+	p->restore = mmap(NULL, sizeof(*p->restore), PROT_READ | PROT_WRITE, MAP_SHARED,
+	                  bpf_map__fd(bss), 0);
+	if (p->restore == MAP_FAILED) {
+		p->restore = NULL;
+		return -errno;
+	}
 	return cc_register(p, ops);
 }
 
@@ -146,6 +150,8 @@ static void programs_stop(struct programs *p)
 	if (p->cc_link)
 		bpf_link__disconnect(p->cc_link);
 	bpf_link__destroy(p->cc_link);
+	if (p->restore)
+		munmap(p->restore, sizeof(*p->restore));
 	bpf_object__close(p->cc);
 	free(p->cc_elf);
 	bpf_link__destroy(p->export_link);

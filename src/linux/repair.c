@@ -45,6 +45,7 @@ static void note_frozen(struct linux_conn *conn, const struct sock_export *e)
 	memcpy(conn->cc, e->cc, sizeof(conn->cc));
 	conn->tsoffset = e->tsoffset;
 	conn->mss = e->mss_cache ? e->mss_cache : 536;
+	conn->rcv_nxt = e->rcv_nxt;
 	conn->user_mss = e->user_mss;
 	conn->flags &= (u8)~CONN_USEC_TS;
 	if (e->facts & EXPORT_USEC_TS)

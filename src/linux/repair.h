@@ -39,7 +39,8 @@ struct linux_conn {
 	u32 tap;     /* the lane's */
 	u32 scope;   /* of a link-local address */
 	u32 tsoffset;
-	u32 mss; /* of the congestion window's segments */
+	u32 mss;     /* of the congestion window's segments */
+	u32 rcv_nxt; /* that the detached socket still has */
 	u16 user_mss;
 	u8 family; /* AF_INET, AF_INET6 */
 	u8 flags;  /* enum linux_conn_flags */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -238,10 +239,19 @@ int env_read(struct env_conn *c)
 void env_send(struct env_conn *c, u32 n)
 {
 	u8 *buf = malloc(n);
+	u32 done = 0;
 
 	for (u32 i = 0; i < n; i++)
 		buf[i] = env_pattern(c->id, c->sent + i);
-	assert_int_equal(send(c->fd, buf, n, MSG_NOSIGNAL), n);
+	while (done < n) {
+		struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+		ssize_t taken = send(c->fd, buf + done, n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (taken > 0)
+			done += (u32)taken;
+		else if (errno != EAGAIN || poll(&p, 1, -1) != 1)
+			fail_msg("send: %s", strerror(errno));
+	}
 	c->sent += n;
 	free(buf);
 }
@@ -319,6 +329,28 @@ void env_inject(struct env *e)
 	for (u32 i = 0; i < e->n_parked; i++)
 		buf_put_chain(&e->pool, e->parked[i].buf);
 	e->n_parked = 0;
+}
+
+/* /sys shows the namespace in which it was mounted, so /proc it is. */
+u64 env_tap_drops(struct env *e)
+{
+	char line[512];
+	u64 drops = UINT64_MAX;
+	FILE *f = fopen("/proc/net/dev", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *name = strtok(line, " :\n"), *field = NULL;
+
+		if (!name || strcmp(name, e->lane.name) != 0)
+			continue;
+		/* rx: 8 fields; tx: bytes, packets, errs, drop */
+		for (int i = 0; i < 12; i++)
+			field = strtok(NULL, " \n");
+		drops = field ? strtoull(field, NULL, 10) : UINT64_MAX;
+	}
+	fclose(f);
+	return drops;
 }
 
 /* -- counters -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 
 #include "linux/hosttap.h"
 #include "linux/linux_backend.h"
+#include "linux/reasons.h"
 
 enum {
 	ENV_CONNS_MAX = 12000,
@@ -94,8 +95,32 @@ u8 env_pattern(u32 id, u64 offset);
 
 /* Reads frames off the lane's TAP into buffers and parks them; how many. */
 u32 env_park(struct env *e);
+/* Frames that the lane's TAP has dropped because its queue was full. */
+u64 env_tap_drops(struct env *e);
 /* Injects what is parked, in order. */
 void env_inject(struct env *e);
+
+/* Arrays for moving n connections. */
+struct env_moves {
+	struct move *move;
+	struct tcp_state *tcp;
+	struct path_state *path;
+	struct neighbor_state *neighbor;
+	u32 n;
+};
+void env_moves_init(struct env_moves *m, const struct env_conn *conns, u32 n);
+void env_moves_free(struct env *e, struct env_moves *m);
+/* Fails the test when a status of [from, from + n) is not OK. */
+void env_all_ok(const struct env_moves *m, u32 from, u32 n, const char *step);
+/* The whole way out, [from, from + n) as one chunk; every step must succeed. */
+void env_offload(struct env *e, struct env_moves *m, u32 from, u32 n);
+/* And back, with what was parked. */
+void env_upload(struct env *e, struct env_moves *m, u32 from, u32 n);
+void env_fence(struct env *e);
+/* Nobody has noticed: no reset, no retransmission, no wrong byte, at either end. */
+void env_unnoticed(struct env *e);
+/* What the export program says about a socket. */
+struct sock_export env_export(int fd);
 
 /* A counter of /proc/net/snmp or netstat, of the host's (0) or the peer's (1) namespace. */
 u64 env_counter(struct env *e, int peer, const char *file, const char *name);

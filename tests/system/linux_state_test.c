@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause-Patent
+/* What a connection still has after it left the kernel and came back: read by the export program
+ * before and after. */
+#include "linux_env.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/tcp.h>
+
+static void set_int(int fd, int level, int name, int v)
+{
+	assert_int_equal(setsockopt(fd, level, name, &v, sizeof(v)), 0);
+}
+
+static u32 get_int(int fd, int level, int name)
+{
+	u32 v = 0;
+	socklen_t len = sizeof(v);
+
+	assert_int_equal(getsockopt(fd, level, name, &v, &len), 0);
+	return v;
+}
+
+static void round_trip(struct env *e, struct env_conn *conns, u32 n)
+{
+	struct env_moves m;
+
+	env_moves_init(&m, conns, n);
+	env_offload(e, &m, 0, n);
+	env_upload(e, &m, 0, n);
+	env_moves_free(e, &m);
+}
+
+static void start(struct env *e, struct env_conn *conns, u32 n)
+{
+	env_start(e, 0);
+	env_backend(e, NULL);
+	env_connect(e, conns, n);
+}
+
+static void stop(struct env *e, struct env_conn *conns, u32 n)
+{
+	env_unnoticed(e);
+	env_close(conns, n);
+	env_stop(e);
+}
+
+/* Some traffic in both directions, so that windows, round-trip times and cwnd are not the initial
+ * ones, then quiet. */
+static void warm_up(struct env *e, struct env_conn *c)
+{
+	e->shared->talkers = 1;
+	for (u32 i = 0; i < 40; i++) {
+		env_send(c, 60000);
+		env_sleep_ms(3);
+		env_read(c);
+	}
+	e->shared->pause = 1;
+	env_sleep_ms(5);
+	env_drain(e, c);
+	env_drained_peer(e, c);
+	env_sleep_ms(250); /* a delayed ACK of the peer's is out */
+}
+
+/* trap 9: a plain re-import would leave cwnd 10, ssthresh infinite, srtt 0 and an RTO of 3 s.
+ * trap 10: both are read back exactly, and neither is a clamp. */
+static void test_congestion_state_is_carried_over(void **state)
+{
+	struct sock_export before, after;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	warm_up(&e, &c);
+	before = env_export(c.fd);
+	assert_true(before.snd_cwnd > 10);
+	round_trip(&e, &c, 1);
+	after = env_export(c.fd);
+	assert_int_equal(after.snd_cwnd, before.snd_cwnd);
+	assert_int_equal(after.snd_ssthresh, before.snd_ssthresh);
+	assert_string_equal(after.cc, "cubic");
+	assert_int_equal(after.ecn_flags, before.ecn_flags);
+	assert_true(after.srtt_us > 0);
+	assert_true(after.rto_jiffies * 1000 / after.hz < 500);
+	stop(&e, &c, 1);
+}
+
+/* trap 10: ssthresh that was set stays set. */
+static void test_ssthresh_is_carried_over(void **state)
+{
+	struct sock_export before, after;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	/* One loss makes cubic set ssthresh; the counters of retransmission are checked before. */
+	warm_up(&e, &c);
+	env_run_peer(&e,
+	             "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; };"
+	             "add rule ip t c tcp dport %d numgen inc mod 20 0 drop'",
+	             ENV_PORT);
+	for (u32 i = 0; i < 20; i++)
+		env_send(&c, 30000);
+	env_drained_peer(&e, &c);
+	env_run_peer(&e, "nft delete table ip t");
+	env_sleep_ms(250);
+	before = env_export(c.fd);
+	assert_true(before.snd_ssthresh < 0x7fffffff);
+	round_trip(&e, &c, 1);
+	after = env_export(c.fd);
+	assert_int_equal(after.snd_cwnd, before.snd_cwnd);
+	assert_int_equal(after.snd_ssthresh, before.snd_ssthresh);
+	env_close(&c, 1);
+	env_stop(&e);
+}
+
+/* trap 7: the timestamp clock goes on with its offset. Sequence numbers, windows, options stay. */
+static void test_positions_and_options_are_carried_over(void **state)
+{
+	struct sock_export before, after;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	warm_up(&e, &c);
+	before = env_export(c.fd);
+	round_trip(&e, &c, 1);
+	after = env_export(c.fd);
+	assert_int_equal(after.tsoffset, before.tsoffset);
+	assert_int_equal(after.ts_recent, before.ts_recent);
+	assert_int_equal(
+		after.facts & (EXPORT_TSTAMPS | EXPORT_SACK | EXPORT_WSCALE | EXPORT_USEC_TS),
+		before.facts & (EXPORT_TSTAMPS | EXPORT_SACK | EXPORT_WSCALE | EXPORT_USEC_TS));
+	assert_int_equal(after.snd_wscale, before.snd_wscale);
+	assert_int_equal(after.rcv_wscale, before.rcv_wscale);
+	assert_int_equal(after.mss_clamp, before.mss_clamp);
+	assert_int_equal(after.snd_una, before.snd_una);
+	assert_int_equal(after.snd_nxt, before.snd_nxt);
+	assert_int_equal(after.write_seq, before.write_seq);
+	assert_int_equal(after.snd_wnd, before.snd_wnd);
+	/* The segment that restores srtt counts as a window update with the same window. */
+	assert_true((s32)(after.snd_wl1 - before.snd_wl1) >= 0);
+	assert_int_equal(after.rcv_nxt, before.rcv_nxt);
+	assert_int_equal(after.copied_seq, before.copied_seq);
+	/* The right edge never moves left; a flushed ACK may have moved it right. */
+	assert_true((s32)(after.rcv_wup + after.rcv_wnd - before.rcv_wup - before.rcv_wnd) >= 0);
+	assert_int_equal(after.rcvbuf, before.rcvbuf);
+	assert_int_equal(after.sndbuf, before.sndbuf);
+	assert_int_equal(after.state, before.state);
+	assert_int_equal(after.facts & EXPORT_IN_REPAIR, 0);
+	stop(&e, &c, 1);
+}
+
+/* trap 5: settings stay on the same descriptor; SO_REUSEADDR is lost by repair mode and set again.
+ */
+static void test_settings_are_carried_over(void **state)
+{
+	struct env_conn c[2];
+	struct env e;
+
+	start(&e, c, 2);
+	set_int(c[0].fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(c[0].fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(c[0].fd, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+	set_int(c[0].fd, IPPROTO_TCP, TCP_KEEPINTVL, 7);
+	set_int(c[0].fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
+	set_int(c[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 12345);
+	set_int(c[0].fd, IPPROTO_IP, IP_TTL, 33);
+	set_int(c[0].fd, IPPROTO_IP, IP_TOS, 0x20);
+	set_int(c[0].fd, SOL_SOCKET, SO_PRIORITY, 3);
+	set_int(c[0].fd, SOL_SOCKET, SO_MARK, 0);
+	set_int(c[1].fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	round_trip(&e, c, 2);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_int_equal(get_int(c[0].fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_TCP, TCP_KEEPINTVL), 7);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_TCP, TCP_KEEPCNT), 5);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 12345);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_IP, IP_TTL), 33);
+	assert_int_equal(get_int(c[0].fd, IPPROTO_IP, IP_TOS), 0x20);
+	assert_int_equal(get_int(c[0].fd, SOL_SOCKET, SO_PRIORITY), 3);
+	assert_int_equal(get_int(c[0].fd, SOL_SOCKET, SO_REUSEADDR), 1);
+	assert_int_equal(get_int(c[1].fd, SOL_SOCKET, SO_REUSEADDR), 0);
+	/* The keepalive timer runs again. */
+	assert_true(env_export(c[0].fd).keepalive_expires != EXPORT_NO_TIMER);
+	stop(&e, c, 2);
+}
+
+/* trap 9: the first segment after an upload is lost; the RTO that the kernel uses then is the
+ * connection's, so it is there again within a second, not after three. */
+static void test_first_segment_after_upload_is_lost(void **state)
+{
+	struct sock_export at;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	warm_up(&e, &c);
+	round_trip(&e, &c, 1);
+	env_run_peer(&e,
+	             "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; };"
+	             "add rule ip t c tcp dport %d drop'",
+	             ENV_PORT);
+	env_send(&c, 100);
+	env_sleep_ms(20);
+	at = env_export(c.fd);
+	assert_int_equal(at.packets_out, 1);
+	assert_true(at.rto_jiffies * 1000 / at.hz < 500);
+	env_run_peer(&e, "nft delete table ip t");
+	env_drained_peer(&e, &c);
+	env_close(&c, 1);
+	env_stop(&e);
+}
+
+/* trap 11: under BBR the algorithm stays BBR and cwnd is given back, its model starts anew. */
+static void test_bbr(void **state)
+{
+	struct sock_export before, after;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	if (setsockopt(c.fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3)) {
+		env_close(&c, 1);
+		env_stop(&e);
+		skip();
+	}
+	warm_up(&e, &c);
+	before = env_export(c.fd);
+	round_trip(&e, &c, 1);
+	after = env_export(c.fd);
+	assert_string_equal(after.cc, "bbr");
+	assert_int_equal(after.snd_cwnd, before.snd_cwnd);
+	stop(&e, &c, 1);
+}
+
+/* trap 18: an ACK that the kernel held back goes out before the freeze. Where it does not (bytes
+ * that nobody has read yet), the timer moves with what is left of it. */
+static void test_delayed_ack_is_flushed(void **state)
+{
+	struct linux_backend_counters counters;
+	struct env_moves m;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c, 1);
+	warm_up(&e, &c);
+	/* Interactive traffic makes the kernel delay ACKs. */
+	for (u32 i = 0; i < 5; i++) {
+		env_send(&c, 10);
+		env_sleep_ms(2);
+	}
+	e.shared->pause = 0;
+	while (!(env_export(c.fd).facts & EXPORT_DELACK))
+		env_read(&c);
+	e.shared->pause = 1;
+	env_moves_init(&m, &c, 1);
+	env_offload(&e, &m, 0, 1);
+	if (m.tcp[0].d.recv.len == 0)
+		assert_int_equal(m.tcp[0].d.last_ack_sent.n, m.tcp[0].d.rcv_nxt.n);
+	assert_true(m.tcp[0].d.last_ack_sent.n == m.tcp[0].d.rcv_nxt.n ||
+	            m.tcp[0].d.delayed_ack_left_ns != TIMER_STOPPED);
+	env_upload(&e, &m, 0, 1);
+	linux_backend_counters(e.backend, &counters);
+	printf("delayed ACKs flushed: %llu\n", (unsigned long long)counters.flushed_acks);
+	env_moves_free(&e, &m);
+	env_drain(&e, &c);
+	stop(&e, &c, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_congestion_state_is_carried_over),
+		cmocka_unit_test(test_ssthresh_is_carried_over),
+		cmocka_unit_test(test_positions_and_options_are_carried_over),
+		cmocka_unit_test(test_settings_are_carried_over),
+		cmocka_unit_test(test_first_segment_after_upload_is_lost),
+		cmocka_unit_test(test_bbr),
+		cmocka_unit_test(test_delayed_ack_is_flushed),
+	};
+
+	env_need_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
