@@ -81,6 +81,8 @@ static void namespace_new(void)
 		exit(77);
 	}
 	env_run("ip link set lo up");
+	/* No tail loss probes: frames are parked for longer than they wait. */
+	env_run("sysctl -qw net.ipv4.tcp_early_retrans=0");
 }
 
 static int namespace_open(pid_t pid)
@@ -103,8 +105,6 @@ static pid_t peer_start(struct env *e)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		namespace_new();
-		/* No tail loss probes: frames are parked for longer than they wait. */
-		env_run("sysctl -qw net.ipv4.tcp_early_retrans=0");
 		if (write(ready[1], &c, 1) != 1 || read(go[0], &c, 1) != 1)
 			exit(1);
 		peer_run(e->shared);

@@ -61,6 +61,7 @@ struct env {
 	struct rx_frame *parked;
 	u32 n_parked;
 	int v6;
+	u64 mark[6]; /* counters as of env_mark() */
 };
 
 /* Exits with 77 and a sentence where the test cannot run: no root, no BTF. */
@@ -117,6 +118,8 @@ void env_offload(struct env *e, struct env_moves *m, u32 from, u32 n);
 /* And back, with what was parked. */
 void env_upload(struct env *e, struct env_moves *m, u32 from, u32 n);
 void env_fence(struct env *e);
+/* From now on nobody may notice anything; without a call: since the namespaces were made. */
+void env_mark(struct env *e);
 /* Nobody has noticed: no reset, no retransmission, no wrong byte, at either end. */
 void env_unnoticed(struct env *e);
 /* What the export program says about a socket. */

@@ -62,6 +62,7 @@ static void warm_up(struct env *e, struct env_conn *c)
 	env_drain(e, c);
 	env_drained_peer(e, c);
 	env_sleep_ms(250); /* a delayed ACK of the peer's is out */
+	env_mark(e);
 }
 
 /* trap 9: a plain re-import would leave cwnd 10, ssthresh infinite, srtt 0 and an RTO of 3 s.
