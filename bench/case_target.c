@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * The software target behind its dispatch tables: whole block lists of connections taken over and
+ * given back, one neighbor update below any number of connections, memory of an idle connection.
+ */
+#include "cases.h"
+#include "child.h"
+#include "engines.h"
+#include "target/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	OP_FILL = 1, /* v[0]: connections that the target takes over */
+	OP_MOVE,     /* answers v[0]: ns of uploads, v[1]: of offloads, v[2]: connections moved */
+	OP_UPDATE,   /* answers v[0]: ns, v[1]: updates */
+
+	CHUNK = 128,
+	MOVE_TOTAL = 100000,
+	UPDATES = 200000,
+	PORTS = 60000, /* remote ports of a local port */
+	SETTLE_NS = 100000000,
+};
+
+struct target_case {
+	struct target *target;
+	struct device device;
+	struct block_list list;
+	struct offload_request request;
+	bool completed;
+	struct neighbor_state neighbor_state;
+	struct path_state path_state;
+	struct tcp_state conn_state; /* an idle, established connection */
+	handle neighbor, path;
+	handle *conns;
+	u32 n;
+	u64 now_ns;
+};
+
+static int fail(struct bench_msg *msg, int err, const char *what)
+{
+	snprintf(msg->why, sizeof(msg->why), "%s", what);
+	return err;
+}
+
+static void *pages(size_t bytes)
+{
+	void *mem = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+
+	if (mem)
+		memset(mem, 0, bytes);
+	return mem;
+}
+
+static void on_complete(void *host, struct offload_request *request)
+{
+	((struct target_case *)host)->completed = true;
+}
+
+static void on_data(void *host, const struct data_completion *done, u32 n)
+{
+}
+
+static void on_indication(void *host, const struct indication *ind, u32 n)
+{
+}
+
+static const struct host_ops host_ops = {
+	.complete = on_complete,
+	.data_complete = on_data,
+	.indicate = on_indication,
+};
+
+/* The state of a connection between two engines, as template. */
+static int make_template(struct target_case *c)
+{
+	struct engines_config config = {.n = 1, .timestamps = true, .echo = true};
+	struct engines *es = calloc(1, sizeof(*es));
+	struct engine_end *end;
+	int err;
+
+	if (!es)
+		return -ENOMEM;
+	err = engines_open(es, &config);
+	if (err)
+		return err;
+	engines_idle(es, SETTLE_NS);
+	end = &es->end[ENGINE_SERVER];
+	c->now_ns = es->now_ns;
+	tcp_conn_export(end->engine, end->conns[0], c->now_ns, &c->conn_state);
+	tcp_path_export(end->engine, end->path, &c->path_state);
+	tcp_neighbor_export(end->engine, tcp_path_neighbor(end->engine, end->path), c->now_ns,
+	                    &c->neighbor_state);
+	engines_close(es);
+	free(es);
+	return 0;
+}
+
+static struct target_config config_for(u32 n)
+{
+	return (struct target_config){
+		.connections = n,
+		.paths = 16,
+		.neighbors = 16,
+		.bufs = {.small = 4096, .large = 16},
+		.posted = 1024,
+		.list_blocks = CHUNK + 2,
+		.oversubscription_percent = UINT32_MAX,
+	};
+}
+
+static int make_target(struct target_case *c, u32 n)
+{
+	struct target_config config = config_for(n);
+	void *arena = pages(target_arena_bytes(&config));
+	void *list = pages(block_list_bytes(CHUNK + 2, 1, 1, CHUNK));
+	int err;
+
+	c->target = pages(target_bytes(&config));
+	c->conns = calloc(n, sizeof(*c->conns));
+	if (!arena || !list || !c->target || !c->conns)
+		return -ENOMEM;
+	err = target_init(c->target, arena, &config);
+	if (err)
+		return err;
+	target_set_time(c->target, c->now_ns);
+	target_attach_host(c->target, (struct host_side){&host_ops, c});
+	c->device = target_device(c->target);
+	block_list_init(&c->list, list, CHUNK + 2, 1, 1, CHUNK);
+	c->list.pool = target_pool(c->target);
+	return 0;
+}
+
+/* One state call that completes before it returns, every block with OK. */
+static int run_call(struct target_case *c, int (*call)(void *, struct offload_request *), u8 kind)
+{
+	int err;
+
+	c->request = (struct offload_request){.call = kind, .list = &c->list};
+	c->completed = false;
+	err = call(c->device.impl, &c->request);
+	if (err)
+		return err;
+	if (!c->completed)
+		return -EINPROGRESS;
+	for (u32 i = 0; i < c->list.n_blocks; i++)
+		if (c->list.blocks[i].status != STATUS_OK)
+			return -EPROTO;
+	return 0;
+}
+
+/* Lays out neighbor - path - n connections: with states for an offload, where neighbor and path are
+ * new only the first time; for an upload as placeholders above, and room for the states. */
+static int build(struct target_case *c, u32 from, u32 n, bool upload)
+{
+	bool fresh = !upload && c->neighbor == HANDLE_NONE;
+	u8 flags = BLOCK_CONST | BLOCK_CACHED | BLOCK_DELEGATED;
+	u32 neighbor = NIL, path = NIL, conn;
+	int err;
+
+	block_list_reset(&c->list);
+	err = block_list_add(&c->list, NIL, LAYER_NEIGHBOR, fresh, &neighbor);
+	err = err ? err : block_list_add(&c->list, neighbor, LAYER_PATH, fresh, &path);
+	for (u32 i = 0; err == 0 && i < n; i++) {
+		err = block_list_add(&c->list, path, LAYER_TCP, true, &conn);
+		if (err)
+			break;
+		block_at(&c->list, conn)->host = from + i + 1;
+		if (upload)
+			block_at(&c->list, conn)->device = c->conns[from + i];
+		else
+			block_at(&c->list, conn)->flags = flags;
+	}
+	if (err || upload)
+		return err;
+	block_at(&c->list, neighbor)->device = c->neighbor;
+	block_at(&c->list, path)->device = c->path;
+	if (fresh) {
+		c->list.neighbors[0] = c->neighbor_state;
+		c->list.paths[0] = c->path_state;
+		block_at(&c->list, neighbor)->flags = flags;
+		block_at(&c->list, path)->flags = flags;
+	}
+	return 0;
+}
+
+static void keep_handles(struct target_case *c)
+{
+	c->neighbor = block_at(&c->list, 0)->device;
+	c->path = block_at(&c->list, 1)->device;
+	for (u32 i = 2; i < c->list.n_blocks; i++)
+		c->conns[block_at(&c->list, i)->host - 1] = block_at(&c->list, i)->device;
+}
+
+static int fill_chunk(struct target_case *c, u32 from, u32 n)
+{
+	int err = build(c, from, n, false);
+
+	for (u32 i = 0; err == 0 && i < n; i++) {
+		struct tcp_state *s = &c->list.conns[i];
+
+		*s = c->conn_state;
+		s->k.local_port = (u16)(1 + (from + i) / PORTS);
+		s->k.remote_port = (u16)(1 + (from + i) % PORTS);
+	}
+	if (err == 0)
+		err = run_call(c, c->device.ops->offload, BLOCK_CALL_OFFLOAD);
+	if (err == 0)
+		keep_handles(c);
+	return err;
+}
+
+static int op_fill(struct target_case *c, struct bench_msg *msg)
+{
+	int err = make_template(c);
+
+	c->n = (u32)msg->v[0];
+	if (err)
+		return fail(msg, err, "engines in memory, for the template");
+	err = make_target(c, c->n);
+	if (err)
+		return fail(msg, err, "a target for so many connections");
+	for (u32 i = 0; err == 0 && i < c->n; i += CHUNK)
+		err = fill_chunk(c, i, min_of(c->n - i, (u32)CHUNK));
+	return err ? fail(msg, err, "the target does not take the connections") : 0;
+}
+
+/* The uploaded list becomes the list of an offload: the host adds its part of each state. */
+static void turn_round(struct target_case *c)
+{
+	block_at(&c->list, 0)->device = c->neighbor;
+	block_at(&c->list, 1)->device = c->path;
+	for (u32 i = 2; i < c->list.n_blocks; i++) {
+		struct block *b = block_at(&c->list, i);
+		struct tcp_state *s = &c->list.conns[b->state];
+		u32 number = (u32)b->host - 1;
+
+		s->k = c->conn_state.k;
+		s->c = c->conn_state.c;
+		s->k.local_port = (u16)(1 + number / PORTS);
+		s->k.remote_port = (u16)(1 + number % PORTS);
+		b->device = HANDLE_NONE;
+		b->flags |= BLOCK_CONST | BLOCK_CACHED;
+	}
+}
+
+static int move_chunk(struct target_case *c, u32 from, u32 n, struct bench_msg *msg)
+{
+	int err = build(c, from, n, true);
+	u64 start = bench_now_ns(), middle;
+
+	if (err == 0)
+		err = run_call(c, c->device.ops->upload, BLOCK_CALL_UPLOAD);
+	if (err)
+		return fail(msg, err, "upload");
+	c->device.ops->commit(c->device.impl, &c->request);
+	middle = bench_now_ns();
+	turn_round(c);
+	err = run_call(c, c->device.ops->offload, BLOCK_CALL_OFFLOAD);
+	if (err)
+		return fail(msg, err, "offload");
+	msg->v[0] += middle - start;
+	msg->v[1] += bench_now_ns() - middle;
+	keep_handles(c);
+	return 0;
+}
+
+static int op_move(struct target_case *c, struct bench_msg *msg)
+{
+	u32 next = 0;
+	int err = 0;
+
+	msg->v[0] = msg->v[1] = msg->v[2] = 0;
+	while (err == 0 && msg->v[2] < MOVE_TOTAL) {
+		u32 n = min_of(c->n - next, (u32)CHUNK);
+
+		err = move_chunk(c, next, n, msg);
+		msg->v[2] += n;
+		next = (next + n) % c->n;
+	}
+	return err;
+}
+
+static int op_update(struct target_case *c, struct bench_msg *msg)
+{
+	u64 start = bench_now_ns();
+	u32 neighbor;
+	int err = 0;
+
+	for (u32 i = 0; err == 0 && i < UPDATES; i++) {
+		block_list_reset(&c->list);
+		err = block_list_add(&c->list, NIL, LAYER_NEIGHBOR, true, &neighbor);
+		if (err)
+			break;
+		c->list.neighbors[0].c = c->neighbor_state.c;
+		c->list.neighbors[0].c.next_hop_mac.b[4] = (u8)i;
+		block_at(&c->list, neighbor)->device = c->neighbor;
+		block_at(&c->list, neighbor)->flags = BLOCK_CACHED;
+		err = run_call(c, c->device.layer[LAYER_NEIGHBOR]->update, BLOCK_CALL_UPDATE);
+	}
+	msg->v[0] = bench_now_ns() - start;
+	msg->v[1] = UPDATES;
+	return err ? fail(msg, err, "update of the neighbor") : 0;
+}
+
+static int handle_msg(void *state, struct bench_msg *msg)
+{
+	switch (msg->op) {
+	case OP_FILL:
+		return op_fill(state, msg);
+	case OP_MOVE:
+		return op_move(state, msg);
+	case OP_UPDATE:
+		return op_update(state, msg);
+	default:
+		return fail(msg, -ENOSYS, "unknown operation");
+	}
+}
+
+/* Children of a case: our side, and for neighbor updates the same with one connection. */
+struct target_run {
+	struct bench_child ours, one;
+};
+
+static int start(struct bench_child *child, u32 n, struct bench_run *run)
+{
+	struct target_case *c = calloc(1, sizeof(*c));
+	struct bench_child_config config = {.ns = -1, .cpu = 1, .handle = handle_msg, .state = c};
+	struct bench_msg fill = {.op = OP_FILL, .v = {n}};
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	err = bench_child_start(child, &config);
+	free(c);
+	return err ? err : bench_child_call(child, &fill, run);
+}
+
+static int move_setup(struct bench_run *run)
+{
+	struct target_run *r = run->state = calloc(1, sizeof(*r));
+
+	return r ? start(&r->ours, run->bcase->n, run) : -ENOMEM;
+}
+
+static int move_ours(struct bench_run *run, double *ret_value)
+{
+	struct target_run *r = run->state;
+	struct bench_msg msg = {.op = OP_MOVE};
+	int err = bench_child_call(&r->ours, &msg, run);
+	double n = (double)msg.v[2] * 1000.0;
+
+	if (err)
+		return err;
+	*ret_value = (double)(msg.v[0] + msg.v[1]) / n;
+	bench_note(run, "upload and commit %.3f, offload %.3f us/conn", (double)msg.v[0] / n,
+	           (double)msg.v[1] / n);
+	return 0;
+}
+
+static int neighbor_setup(struct bench_run *run)
+{
+	struct target_run *r = run->state = calloc(1, sizeof(*r));
+	int err = r ? start(&r->ours, run->bcase->n, run) : -ENOMEM;
+
+	return err ? err : start(&r->one, 1, run);
+}
+
+static int update(struct bench_child *child, struct bench_run *run, double *ret_value)
+{
+	struct bench_msg msg = {.op = OP_UPDATE};
+	int err = bench_child_call(child, &msg, run);
+
+	*ret_value = err ? 0 : (double)msg.v[0] / (double)msg.v[1];
+	return err;
+}
+
+static int neighbor_ours(struct bench_run *run, double *ret_value)
+{
+	return update(&((struct target_run *)run->state)->ours, run, ret_value);
+}
+
+static int neighbor_one(struct bench_run *run, double *ret_value)
+{
+	return update(&((struct target_run *)run->state)->one, run, ret_value);
+}
+
+/* Arena and private memory that a connection more needs, without buffers: an idle one has none. */
+static int memory_ours(struct bench_run *run, double *ret_value)
+{
+	struct target_config few = config_for(1u << 16), many = config_for(1u << 20);
+	size_t more = target_arena_bytes(&many) + target_bytes(&many) - target_arena_bytes(&few) -
+	              target_bytes(&few);
+
+	*ret_value = (double)more / (double)(many.connections - few.connections);
+	return 0;
+}
+
+static void teardown(struct bench_run *run)
+{
+	struct target_run *r = run->state;
+
+	if (!r)
+		return;
+	bench_child_stop(&r->ours);
+	bench_child_stop(&r->one);
+	free(r);
+}
+
+#define NEIGHBOR_CASE(count)                                                                   \
+	{                                                                                      \
+		.name = "target/neighbor/" #count, .unit = "ns/update",                        \
+		.peer_name = "the same, one connection", .setup = neighbor_setup,              \
+		.ours = neighbor_ours, .peer = neighbor_one, .teardown = teardown, .n = count, \
+	}
+
+static const struct bench_case cases[] = {
+	{
+		.name = "target/move",
+		.unit = "us/conn",
+		.setup = move_setup,
+		.ours = move_ours,
+		.teardown = teardown,
+		.n = 10000,
+	},
+	NEIGHBOR_CASE(1),
+	NEIGHBOR_CASE(1000),
+	NEIGHBOR_CASE(1000000),
+	{.name = "target/idle-memory", .unit = "B/conn", .ours = memory_ours},
+};
+
+const struct bench_table bench_target_cases = {cases, ARRAY_SIZE(cases)};
