@@ -167,11 +167,11 @@ struct target_stats {
 void target_stats(const struct target *t, struct target_stats *ret_stats);
 
 struct target_usage {
+	u64 recv_bytes_promised, send_bytes_promised; /* against the oversubscription */
 	u32 connections, paths, neighbors, addresses, macs, vlans; /* in use */
 	u32 posted;                                                /* descriptors in use */
 	u32 small_free, large_free;                                /* buffers */
-	u64 recv_bytes_promised, send_bytes_promised; /* against the oversubscription */
-	u32 bytes_per_connection;                     /* of arena, all included */
+	u32 bytes_per_connection;                                  /* of arena, all included */
 };
 void target_usage(const struct target *t, struct target_usage *ret_usage);
 

@@ -90,7 +90,13 @@ static enum status transfer_block(struct target *t, struct block_list *list, str
 	}
 }
 
-/* Gives a reservation back when nothing hangs on it any more. */
+/* What came with this list and is given up: a reservation, or a path or neighbor that was whole in
+ * the first phase, unless another list has linked to it since. */
+static bool may_go(u8 state, u32 refs)
+{
+	return (state == OBJECT_OFFLOADING || state == OBJECT_OFFLOADED) && !refs;
+}
+
 static void give_up_block(struct target *t, struct block *b)
 {
 	struct target_neighbor *n = NULL;
@@ -105,9 +111,9 @@ static void give_up_block(struct target *t, struct block *b)
 		n = neighbor_find(t, b->device);
 	if (c && c->state == OBJECT_OFFLOADING)
 		conn_free(t, c);
-	else if (p && p->state == OBJECT_OFFLOADING && !p->refs)
+	else if (p && may_go(p->state, p->refs))
 		path_free(t, p);
-	else if (n && n->state == OBJECT_OFFLOADING && !n->refs)
+	else if (n && may_go(n->state, n->refs))
 		neighbor_free(t, n);
 	else
 		return;
