@@ -17,11 +17,15 @@ struct lane {
 	_Atomic u32 served;  /* and those that got it */
 	bool touched;
 	_Atomic bool asleep;
+	_Atomic bool signalled; /* event_fd may be readable */
 	_Atomic bool stopping;
 	bool running;
 	pthread_t thread;
 	int epoll_fd, event_fd, timer_fd;
 	u64 timer_at_ns;
+	u64 asleep_until_ns; /* while asleep */
+	u32 lost_ports;      /* a bit each: failed for good */
+	_Atomic u64 wakes;
 	struct tcp_tx tx; /* frames not taken by the port yet: [tx_at, tx.n) */
 	u32 tx_at;
 	struct lane_counters counters;
@@ -31,5 +35,8 @@ struct lane {
 
 /* Emits and transmits; true when a frame went out. */
 bool lane_send(struct lane *l, u64 now_ns);
+
+/* A port has failed: nobody waits for its descriptor any more. */
+void lane_unwatch(struct lane *l, u32 port);
 
 #endif

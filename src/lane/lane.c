@@ -13,7 +13,8 @@
 
 enum {
 	HANDOVER_SPINS = 2000, /* how long the lane waits for a waiter to take the lock */
-	SLEEP_NS_DEFAULT = 20 * 1000 * 1000,
+	SLEEP_NS_DEFAULT = 1000 * 1000 * 1000,
+	STALL_NS = 50 * 1000, /* a port that took not all is tried again after */
 };
 
 u64 lane_now_ns(void)
@@ -29,6 +30,15 @@ static int watch(struct lane *l, int fd)
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
 	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+void lane_unwatch(struct lane *l, u32 port)
+{
+	struct port_info info;
+
+	l->config.ports[port]->ops->info(l->config.ports[port], &info);
+	if (info.fd >= 0)
+		(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, info.fd, NULL);
 }
 
 static int open_descriptors(struct lane *l)
@@ -109,9 +119,15 @@ void lane_touch(struct lane *l)
 
 void lane_unlock(struct lane *l)
 {
-	if (l->touched && atomic_load_explicit(&l->asleep, memory_order_relaxed))
+	bool late = false;
+
+	if (l->touched && atomic_load_explicit(&l->asleep, memory_order_relaxed)) {
 		lane_send(l, lane_now_ns());
+		late = target_next_deadline(l->config.target) < l->asleep_until_ns;
+	}
 	pthread_mutex_unlock(&l->mutex);
+	if (late)
+		lane_wake(l);
 }
 
 /* Between two turns: lets one waiter in. Without the wait the lane would take its own lock again
@@ -122,6 +138,7 @@ static void give_way(struct lane *l)
 
 	if (!atomic_load(&l->waiters))
 		return;
+	l->counters.yields++;
 	pthread_mutex_unlock(&l->mutex);
 	for (u32 i = 0; i < HANDOVER_SPINS && atomic_load(&l->served) == served; i++) {
 		if (i % 64 == 63)
@@ -138,15 +155,18 @@ void lane_wake(struct lane *l)
 {
 	u64 one = 1;
 
-	l->counters.wakes++;
+	atomic_fetch_add_explicit(&l->wakes, 1, memory_order_relaxed);
 	if (write(l->event_fd, &one, sizeof(one)) < 0)
 		return; /* full: it is awake */
+	/* After the write: who sees the flag finds something to read. */
+	atomic_store(&l->signalled, true);
 }
 
 static void drain(struct lane *l)
 {
 	u64 count;
 
+	atomic_store(&l->signalled, false);
 	while (read(l->event_fd, &count, sizeof(count)) > 0)
 		;
 	if (read(l->timer_fd, &count, sizeof(count)) > 0)
@@ -160,7 +180,7 @@ static u64 sleep_for(const struct lane *l, u64 most_ns)
 	u64 ns = min_of(most_ns, l->config.sleep_ns);
 
 	if (l->tx_at < l->tx.n)
-		ns = min_of(ns, 50 * NS_PER_US);
+		ns = min_of(ns, (u64)STALL_NS);
 	if (next_ns <= now_ns)
 		return 0;
 	return next_ns == UINT64_MAX ? ns : min_of(ns, next_ns - now_ns);
@@ -177,6 +197,7 @@ static void doze(struct lane *l, u64 most_ns)
 	if (!ns)
 		return;
 	l->counters.sleeps++;
+	l->asleep_until_ns = lane_now_ns() + ns;
 	atomic_store(&l->asleep, true);
 	pthread_mutex_unlock(&l->mutex);
 	n = epoll_pwait2(l->epoll_fd, &ev, 1, &t, NULL);
@@ -241,11 +262,11 @@ void lane_stop(struct lane *l)
 /* The timer makes lane_fd() readable when a deadline comes while nobody polls. */
 static void arm_timer(struct lane *l)
 {
-	u64 at_ns = target_next_deadline(l->config.target);
+	u64 at_ns = max_of(target_next_deadline(l->config.target), (u64)1); /* 0 would disarm */
 	struct itimerspec when = {
 		.it_value = {(time_t)(at_ns / NS_PER_S), (long)(at_ns % NS_PER_S)}};
 
-	if (at_ns >= l->timer_at_ns || !at_ns)
+	if (at_ns >= l->timer_at_ns)
 		return;
 	if (!timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL))
 		l->timer_at_ns = at_ns;
@@ -258,6 +279,8 @@ bool lane_poll(struct lane *l, u32 timeout_us)
 	bool busy;
 
 	lane_lock(l);
+	if (atomic_load(&l->signalled) || l->timer_at_ns <= lane_now_ns())
+		drain(l); /* or lane_fd() would stay readable */
 	for (;;) {
 		u64 now_ns;
 
@@ -267,6 +290,8 @@ bool lane_poll(struct lane *l, u32 timeout_us)
 			break;
 		if (now_ns >= spin_end_ns)
 			doze(l, end_ns - now_ns);
+		else
+			give_way(l);
 	}
 	arm_timer(l);
 	pthread_mutex_unlock(&l->mutex);
@@ -281,4 +306,5 @@ int lane_fd(const struct lane *l)
 void lane_counters(const struct lane *l, struct lane_counters *ret)
 {
 	*ret = l->counters;
+	ret->wakes = atomic_load_explicit(&l->wakes, memory_order_relaxed);
 }

@@ -24,6 +24,8 @@ struct lane_hooks {
 	void (*frames_to_host)(void *ctx, struct rx_frame *frames, u32 n);
 	/* Once a turn, after the events: moves go on. True: more to do at once. May be NULL. */
 	bool (*work)(void *ctx);
+	/* A port failed for good (its interface is gone); told once. May be NULL. */
+	void (*port_lost)(void *ctx, u32 port, int err);
 };
 
 struct lane_config {
@@ -31,7 +33,7 @@ struct lane_config {
 	struct port *ports[TCP_PORTS_MAX]; /* their index is rx_frame.port */
 	u32 n_ports;
 	u64 spin_ns;  /* how long it spins for when idle before it blocks */
-	u64 sleep_ns; /* how long it blocks at most; 0: 20 ms */
+	u64 sleep_ns; /* how long it blocks at most; 0: 1 s */
 	struct lane_hooks hooks;
 };
 
@@ -55,6 +57,8 @@ void lane_wake(struct lane *l);
 
 /* One turn, under the lock. True: it did something. */
 bool lane_turn(struct lane *l);
+/* The same under a clock of the caller's, for simulation; ports without descriptors are fine. */
+bool lane_step(struct lane *l, u64 now_ns);
 
 /* Turns in the caller's thread until something was done or the timeout passed (0: one turn).
  * Takes the lock itself. True: something was done. */
@@ -71,10 +75,12 @@ struct lane_counters {
 	u64 busy_turns; /* those that did something */
 	u64 sleeps;
 	u64 wakes;     /* by lane_wake() */
+	u64 yields;    /* times the lock was given to a waiter between two turns */
 	u64 rx_frames; /* from ports */
 	u64 tx_frames; /* to ports */
 	u64 to_host;   /* frames that the target did not take */
 	u64 tx_stalls; /* turns in which a port took not all */
+	u64 tx_lost;   /* frames for a port that has failed */
 };
 void lane_counters(const struct lane *l, struct lane_counters *ret);
 

@@ -23,12 +23,28 @@ static u32 leftovers(struct lane *l, u32 n)
 	return k;
 }
 
+static bool is_lost(const struct lane *l, u32 index)
+{
+	return index >= l->config.n_ports || l->lost_ports >> index & 1;
+}
+
+static void lose(struct lane *l, u32 index, int err)
+{
+	l->lost_ports |= 1u << index;
+	lane_unwatch(l, index);
+	target_link_changed(l->config.target, index, false);
+	if (l->config.hooks.port_lost)
+		l->config.hooks.port_lost(l->config.hooks.ctx, index, err);
+}
+
 static bool receive(struct lane *l, u16 index, u64 now_ns)
 {
 	struct port *port = l->config.ports[index];
 	int n = port->ops->receive(port, l->rx, LANE_BATCH);
 	u32 left;
 
+	if (n < 0)
+		lose(l, index, n);
 	if (n <= 0)
 		return false;
 	for (int i = 0; i < n; i++) {
@@ -44,6 +60,27 @@ static bool receive(struct lane *l, u16 index, u64 now_ns)
 	return true;
 }
 
+/* Gives frames of one port to it; how many are done with, fewer than n when it is full. */
+static u32 hand_over(struct lane *l, u32 index, const struct tx_frame *frames, u32 n)
+{
+	struct port *port;
+	int taken;
+
+	if (is_lost(l, index)) {
+		l->counters.tx_lost += n;
+		return n;
+	}
+	port = l->config.ports[index];
+	taken = port->ops->transmit(port, frames, n);
+	if (taken < 0) {
+		lose(l, index, taken);
+		l->counters.tx_lost += n;
+		return n;
+	}
+	l->counters.tx_frames += (u32)taken;
+	return (u32)taken;
+}
+
 /* Gives the frames from tx_at on to their ports, runs of one port at a time. False: a port is
  * full, the rest waits. */
 static bool transmit(struct lane *l)
@@ -51,16 +88,10 @@ static bool transmit(struct lane *l)
 	while (l->tx_at < l->tx.n) {
 		u16 index = l->tx.frames[l->tx_at].port;
 		u32 end = l->tx_at + 1;
-		struct port *port = l->config.ports[index < l->config.n_ports ? index : 0];
-		int n;
 
 		while (end < l->tx.n && l->tx.frames[end].port == index)
 			end++;
-		n = port->ops->transmit(port, l->tx.frames + l->tx_at, end - l->tx_at);
-		if (n > 0) {
-			l->tx_at += (u32)n;
-			l->counters.tx_frames += (u32)n;
-		}
+		l->tx_at += hand_over(l, index, l->tx.frames + l->tx_at, end - l->tx_at);
 		if (l->tx_at < end) {
 			l->counters.tx_stalls++;
 			return false;
@@ -89,14 +120,15 @@ bool lane_send(struct lane *l, u64 now_ns)
 	return l->counters.tx_frames != before;
 }
 
-bool lane_turn(struct lane *l)
+bool lane_step(struct lane *l, u64 now_ns)
 {
-	u64 now_ns = lane_now_ns();
 	bool busy = false;
 
 	target_set_time(l->config.target, now_ns);
-	for (u32 i = 0; i < l->config.n_ports; i++)
-		busy |= receive(l, (u16)i, now_ns);
+	for (u32 i = 0; i < l->config.n_ports; i++) {
+		if (!is_lost(l, i))
+			busy |= receive(l, (u16)i, now_ns);
+	}
 	target_timers(l->config.target, now_ns);
 	busy |= target_poll_events(l->config.target, now_ns) != 0;
 	if (l->config.hooks.work)
@@ -105,4 +137,9 @@ bool lane_turn(struct lane *l)
 	l->counters.turns++;
 	l->counters.busy_turns += busy;
 	return busy;
+}
+
+bool lane_turn(struct lane *l)
+{
+	return lane_step(l, lane_now_ns());
 }
