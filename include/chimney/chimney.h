@@ -184,8 +184,10 @@ ssize_t chimney_conns_offload(struct chimney_context *context, struct chimney_co
 ssize_t chimney_conns_upload(struct chimney_context *context, struct chimney_conn *const *conns,
                              size_t n, struct chimney_result *results);
 
-/* The word and the sentence of a status ("no-connections"). Never NULL; static. */
+/* The word of a status, such as "no-connections". Never NULL; static. */
 const char *chimney_status_word(uint32_t status);
+
+/* The sentence of a status: what it means. Never NULL; static. */
 const char *chimney_status_sentence(uint32_t status);
 
 /* -- lanes and readiness ------------------------------------------------------------------------
