@@ -244,22 +244,35 @@ void wire_tcp_headers(u8 *to, u32 payload, bool from_far)
 	memcpy(tcp + 16, &pseudo, 2);
 }
 
-void wire_far_send_super(struct wire *w, u32 payload)
+static void far_send_tcp(struct wire *w, u32 payload, struct virtio_net_hdr *v)
 {
 	static u8 frame[WIRE_FRAME_MAX];
-	struct virtio_net_hdr v = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-		.hdr_len = WIRE_TCP_HEADERS,
-		.gso_size = 1448,
-		.csum_start = 34,
-		.csum_offset = 16,
-	};
 
 	wire_tcp_headers(frame, payload, true);
 	for (u32 i = 0; i < payload; i++)
 		frame[WIRE_TCP_HEADERS + i] = wire_pattern(i);
-	far_write(w, &v, frame, WIRE_TCP_HEADERS + payload);
+	v->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	v->csum_start = 34;
+	v->csum_offset = 16;
+	far_write(w, v, frame, WIRE_TCP_HEADERS + payload);
+}
+
+void wire_far_send_super(struct wire *w, u32 payload)
+{
+	struct virtio_net_hdr v = {
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = WIRE_TCP_HEADERS,
+		.gso_size = 1448,
+	};
+
+	far_send_tcp(w, payload, &v);
+}
+
+void wire_far_send_tcp(struct wire *w, u32 payload)
+{
+	struct virtio_net_hdr v = {0};
+
+	far_send_tcp(w, payload, &v);
 }
 
 u32 wire_far_receive(struct wire *w, u8 *to, u32 cap, u16 *ret_gso_bytes)

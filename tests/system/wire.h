@@ -53,6 +53,9 @@ void wire_far_send(struct wire *w, u8 tag, u32 len);
 /* A superframe of TCP over IPv4 with `payload` pattern bytes, in segments of 1448. */
 void wire_far_send_super(struct wire *w, u32 payload);
 
+/* One segment of TCP over IPv4, ports 0x1000 at both ends, its checksum partial. */
+void wire_far_send_tcp(struct wire *w, u32 payload);
+
 /* What the far end received, without its virtio-net header; blocks. Length. */
 u32 wire_far_receive(struct wire *w, u8 *to, u32 cap, u16 *ret_gso_bytes);
 
