@@ -3,7 +3,7 @@
  * The batch loop: parse all, look all up, work on all, with each step's memory asked for one step
  * before.
  */
-#include "tcp/internal.h"
+#include "tcp/reassembly.h"
 
 enum { BATCH = 32 };
 
@@ -135,6 +135,8 @@ void tcp_input(struct tcp_engine *e, struct rx_frame *frames, u32 n, u64 now_ns)
 {
 	engine_set_now(e, now_ns);
 	e->n.frames_in += n;
+	if (unlikely(pool_is_low(e)))
+		reassembly_reclaim(e);
 	for (u32 at = 0; at < n; at += BATCH)
 		input_batch(e, frames + at, min_of(n - at, (u32)BATCH));
 }

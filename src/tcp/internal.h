@@ -19,6 +19,7 @@ enum {
 	DUP_THRESH = 3, /* RFC 5681 3.2 */
 	MIN_MSS = 88,   /* below that a peer's MSS is taken for a mistake or an attack */
 	RTO_BACKOFF_MAX = 16,
+	POOL_LOW_DIVISOR = 64,
 	R1_RETRANSMITS = 3, /* RFC 9293 3.8.3 SHLD-10 */
 };
 
@@ -39,7 +40,8 @@ struct tcp_engine {
 	u32 now_ms, now_us;   /* the timestamp clocks, modulo 2^32 */
 	u64 challenge_second; /* second that the budget below is for */
 	u32 challenge_left;
-	u32 ooo_stamp; /* counts out-of-order arrivals, for the order of SACK blocks */
+	u32 reclaim_at; /* connection that reclaim looks at next */
+	u32 ooo_stamp;  /* counts out-of-order arrivals, for the order of SACK blocks */
 	struct tcp_engine_counters n;
 	struct wheel wheel;
 };
@@ -193,6 +195,12 @@ void close_fin_received(struct tcp_engine *e, struct tcp_conn *c);
 static inline void segment_drop(struct tcp_engine *e, enum tcp_drop reason)
 {
 	e->n.reasons[reason]++;
+}
+
+/* Few buffers are left: what is in order needs them more than what is not (R64, semantics 5.6). */
+static inline bool pool_is_low(const struct tcp_engine *e)
+{
+	return e->bufs->n_free[BUF_SMALL] < e->bufs->count[BUF_SMALL] / POOL_LOW_DIVISOR;
 }
 
 /* Owes an ACK at the next flush. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "tcp/reassembly.h"
 
+enum { RECLAIM_CONNS = 256 }; /* looked at for each batch while the pool is low */
+
 /* A segment on its way into the list. */
 struct arrival {
 	tcp_seq seq;
@@ -119,6 +121,8 @@ bool reassembly_insert(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, u3
 	if (*link != NIL && a.len && seq_gt(seq_add(a.seq, a.len), ooo_at(e, *link)->seq))
 		cut_tail(e, &a, ooo_at(e, *link)->seq);
 	if ((!a.len && !a.fin) || !make_room(e, &a)) {
+		if (a.len || a.fin)
+			segment_drop(e, TCP_DROP_POOL_DRY);
 		buf_put_chain(e->bufs, a.buf);
 		return false;
 	}
@@ -156,6 +160,18 @@ void reassembly_prune(struct tcp_engine *e, struct tcp_conn *c)
 	while (c->ooo_head != NIL) {
 		segment_drop(e, TCP_DROP_PRUNED);
 		drop_node(e, c, &c->ooo_head);
+	}
+}
+
+void reassembly_reclaim(struct tcp_engine *e)
+{
+	for (u32 i = 0; i < RECLAIM_CONNS && pool_is_low(e); i++) {
+		if (e->reclaim_at >= e->conn_slots.count)
+			e->reclaim_at = 0;
+		if (slots_is_taken(&e->conn_slots, e->reclaim_at) &&
+		    !(conn_at(e, e->reclaim_at)->flags & CONN_QUIESCED))
+			reassembly_prune(e, conn_at(e, e->reclaim_at));
+		e->reclaim_at++;
 	}
 }
 

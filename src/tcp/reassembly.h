@@ -38,6 +38,8 @@ bool reassembly_insert(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, u3
 bool reassembly_drain(struct tcp_engine *e, struct tcp_conn *c, u32 *ret_len);
 /* Gives everything up (RFC 2018 8 allows it), counted as pruned. */
 void reassembly_prune(struct tcp_engine *e, struct tcp_conn *c);
+/* Gives up what some connections hold out of order, while the pool is low. */
+void reassembly_reclaim(struct tcp_engine *e);
 /* Up to `max` SACK blocks, the latest first (RFC 2018 4); returns how many. */
 u32 reassembly_blocks(struct tcp_engine *e, const struct tcp_conn *c, struct seq_range *ret,
                       u32 max);

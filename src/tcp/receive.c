@@ -93,6 +93,10 @@ static bool out_of_order(struct tcp_engine *e, struct tcp_conn *c, const struct 
 		segment_drop(e, TCP_DROP_BUFFER_FULL);
 		return false;
 	}
+	if (unlikely(pool_is_low(e))) {
+		segment_drop(e, TCP_DROP_POOL_DRY);
+		return false;
+	}
 	if (t->len) {
 		buf = chain_trim_front(e->bufs, buf, t->skip);
 		chain_truncate(e->bufs, buf, t->len);

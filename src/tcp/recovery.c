@@ -172,7 +172,8 @@ static void cut(const struct tcp_conn *c, struct recovery_segment *s, tcp_seq st
 	s->rescue = false;
 }
 
-/* Rule 4: the last hole's end, once, so that the ACK clock does not die. */
+/* Rule 4: the last hole's end, once, so that the ACK clock does not die; unless it was sent again
+ * already, which is all that a rescue could do. */
 static bool rescue(struct tcp_engine *e, const struct tcp_conn *c, struct recovery_segment *ret)
 {
 	struct scoreboard *b = sack_board(e, c);
@@ -187,7 +188,7 @@ static bool rescue(struct tcp_engine *e, const struct tcp_conn *c, struct recove
 	if (seq_diff(end, start) > c->mss)
 		start = seq_add(end, (u32)-c->mss);
 	*ret = (struct recovery_segment){start, end, true};
-	return seq_lt(start, end);
+	return seq_lt(start, end) && seq_gt(end, c->high_rxt);
 }
 
 bool recovery_next(struct tcp_engine *e, const struct tcp_conn *c, bool lost_only,

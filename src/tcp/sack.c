@@ -74,8 +74,14 @@ u32 sack_add(struct tcp_engine *e, struct tcp_conn *c, struct seq_range range)
 }
 
 /* RFC 2883 4: the first block reports bytes received twice. */
-static bool is_dsack(const struct segment *s)
+static bool is_dsack(const struct tcp_conn *c, const struct segment *s)
 {
+	const struct wire_sack *first = &s->w.options.sack[0];
+
+	if (!seq_lt(first->start, first->end) ||
+	    (s64)seq_diff(s->w.ack, first->start) > (s64)c->max_snd_wnd ||
+	    seq_gt(first->end, c->snd_max))
+		return false;
 	if (seq_leq(s->w.options.sack[0].end, s->w.ack))
 		return true;
 	return s->w.options.n_sack > 1 &&
@@ -87,7 +93,7 @@ u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *
 {
 	u32 first = 0, fresh = 0;
 
-	if (is_dsack(s)) {
+	if (is_dsack(c, s)) {
 		e->n.dsacks_in++;
 		first = 1;
 	}

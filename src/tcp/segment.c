@@ -75,6 +75,9 @@ static bool not_acceptable(struct tcp_engine *e, struct tcp_conn *c, const struc
 		c->dsack_start = s->w.seq;
 		c->dsack_end = seq_add(s->w.seq, s->w.payload_len);
 	}
+	/* RFC 9293 3.10.7.4: a repeated FIN begins TIME_WAIT anew. */
+	if (c->state == TCP_TIME_WAIT && old && (s->w.flags & WIRE_FIN))
+		timer_set(e, c, &c->fin_wait2_at_ns, ns_add(e->now_ns, 2 * e->config.msl_ns));
 	ack_now(e, c);
 	return false;
 }
@@ -150,16 +153,6 @@ static bool urgent_input(struct tcp_engine *e, struct tcp_conn *c, const struct 
 	return false;
 }
 
-/* TIME_WAIT answers a repeated FIN and starts over (RFC 9293 3.10.7.4). */
-static bool time_wait_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
-{
-	if (s->w.flags & WIRE_FIN) {
-		timer_set(e, c, &c->fin_wait2_at_ns, ns_add(e->now_ns, 2 * e->config.msl_ns));
-		ack_now(e, c);
-	}
-	return false;
-}
-
 /* Everything but the common case: a segment whose place has to be found out. */
 static bool check_slow(struct tcp_engine *e, struct tcp_conn *c, struct segment *s)
 {
@@ -219,8 +212,6 @@ bool segment_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, 
 		return urgent_input(e, c, s);
 	if (!ack_input(e, c, s))
 		return false;
-	if (unlikely(c->state == TCP_TIME_WAIT))
-		return time_wait_input(e, c, s);
 	if (!s->w.payload_len && !(s->w.flags & WIRE_FIN))
 		return false;
 	return receive_input(e, c, s, buf);

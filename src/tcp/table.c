@@ -102,6 +102,16 @@ int tcp_neighbor_remove(struct tcp_engine *e, u32 neighbor)
 	return slots_release(&e->neighbor_slots, slots_handle(&e->neighbor_slots, neighbor));
 }
 
+/* The clocks of failure start anew: nothing was sent in vain while nothing could be sent. */
+static void go_on(struct tcp_engine *e, struct tcp_conn *c)
+{
+	c->flags &= (u16)~CONN_PARKED;
+	c->progress_at_ns = e->now_ns;
+	if (c->retransmit_at_ns != TIMER_STOPPED && !(c->flags & CONN_QUIESCED))
+		timer_start_retransmit(e, c);
+	conn_mark_dirty(e, c);
+}
+
 /* Lets the connections that were parked for want of a valid way go on. */
 static void unpark(struct tcp_engine *e)
 {
@@ -112,8 +122,7 @@ static void unpark(struct tcp_engine *e)
 			continue;
 		if (!conn_may_transmit(e, c))
 			continue;
-		c->flags &= (u16)~CONN_PARKED;
-		conn_mark_dirty(e, c);
+		go_on(e, c);
 	}
 }
 

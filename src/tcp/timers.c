@@ -63,17 +63,22 @@ static void count_up(u8 *count)
 		(*count)++;
 }
 
-/* RFC 9293 3.8.3: R2, or the user's own limit; measured from the last sign of progress. */
-static bool gave_up(struct tcp_engine *e, struct tcp_conn *c, u64 limit_ns)
+/*
+ * RFC 9293 3.8.3: R2, or the user's own limit, measured from the last sign of progress.
+ * `default_ns` is R2 where the settings say none; `waited_ns` is how long ago the last attempt was,
+ * give or take a late timer.
+ */
+static bool gave_up(struct tcp_engine *e, struct tcp_conn *c, u64 default_ns, u64 waited_ns)
 {
-	u64 since = c->progress_at_ns;
+	u64 limit_ns = c->settings.max_retransmit_ns ? c->settings.max_retransmit_ns : default_ns;
 
 	/* MUST-37: a peer that keeps its window shut but answers is alive. */
-	if (!c->snd_wnd && conn_is_synchronized(c))
-		since = max_of(since, c->received_at_ns);
+	if (!c->snd_wnd && conn_is_synchronized(c) &&
+	    ns_add(c->received_at_ns, waited_ns + waited_ns / 2) >= e->now_ns)
+		c->progress_at_ns = e->now_ns;
 	if (c->settings.user_timeout_ns)
 		limit_ns = c->settings.user_timeout_ns;
-	if (e->now_ns - min_of(since, e->now_ns) < limit_ns)
+	if (e->now_ns - min_of(c->progress_at_ns, e->now_ns) < limit_ns)
 		return false;
 	conn_close(e, c, TCP_EV_TIMEOUT, ETIMEDOUT);
 	return true;
@@ -94,17 +99,16 @@ static void backed_off(struct tcp_engine *e, struct tcp_conn *c)
 
 static void retransmit_due(struct tcp_engine *e, struct tcp_conn *c)
 {
-	u64 limit_ns = c->settings.max_retransmit_ns;
-
 	c->retransmit_at_ns = TIMER_STOPPED;
 	/* Nothing was sent in vain while nothing could be sent. */
 	if (!conn_may_transmit(e, c)) {
+		c->flags |= CONN_PARKED;
 		c->progress_at_ns = e->now_ns;
 		timer_start_retransmit(e, c);
 		return;
 	}
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) {
-		if (gave_up(e, c, limit_ns ? limit_ns : max_syn_default_ns))
+		if (gave_up(e, c, max_syn_default_ns, rto_now(e, c)))
 			return;
 		c->snd_nxt = c->iss;
 		backed_off(e, c);
@@ -112,18 +116,25 @@ static void retransmit_due(struct tcp_engine *e, struct tcp_conn *c)
 	}
 	if (seq_eq(c->snd_una, c->snd_max))
 		return;
-	if (gave_up(e, c, limit_ns ? limit_ns : max_retransmit_default_ns))
+	if (gave_up(e, c, max_retransmit_default_ns, rto_now(e, c)))
 		return;
 	recovery_timeout(e, c);
 	backed_off(e, c);
 }
 
-/* RFC 9293 3.8.6.1; also the override timer of 3.8.6.2.1 when the window is merely small. */
+/* RFC 9293 3.8.6.1 SHLD-30 */
+static u64 persist_interval(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+	u64 interval_ns = c->rto_ns;
+
+	for (u8 i = 0; i < c->persist_count && interval_ns < e->config.max_rto_ns; i++)
+		interval_ns *= 2;
+	return min_of(interval_ns, e->config.max_rto_ns);
+}
+
+/* A probe; or, when the window is merely small, the override of 3.8.6.2.1. */
 static void persist_due(struct tcp_engine *e, struct tcp_conn *c)
 {
-	u64 limit_ns = c->settings.max_retransmit_ns;
-	u64 next_ns = c->rto_ns;
-
 	c->persist_at_ns = TIMER_STOPPED;
 	if (!seq_eq(c->snd_una, c->snd_max) || (!c->snd_queued && !(c->fin & TCP_FIN_QUEUED)))
 		return;
@@ -133,15 +144,12 @@ static void persist_due(struct tcp_engine *e, struct tcp_conn *c)
 		return;
 	}
 	if (conn_may_transmit(e, c)) {
-		if (gave_up(e, c, limit_ns ? limit_ns : max_retransmit_default_ns))
+		if (gave_up(e, c, max_retransmit_default_ns, persist_interval(e, c)))
 			return;
 		c->flags |= CONN_PROBE;
 		count_up(&c->persist_count);
 	}
-	for (u8 i = 0; i < c->persist_count && next_ns < e->config.max_rto_ns; i++)
-		next_ns *= 2;
-	timer_set(e, c, &c->persist_at_ns,
-	          ns_add(e->now_ns, min_of(next_ns, e->config.max_rto_ns)));
+	timer_set(e, c, &c->persist_at_ns, ns_add(e->now_ns, persist_interval(e, c)));
 }
 
 /* RFC 9293 3.8.4 */
