@@ -3,7 +3,7 @@
  * SipHash-1-3 (Aumasson and Bernstein), keyed: peers choose addresses and ports, so an unkeyed hash
  * would let them choose collisions too.
  *
- * All inline: with a constant length the loops unroll, which is the fast path for flow keys.
+ * All inline; flow keys have a path of their own without loops.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -50,31 +50,48 @@ static inline u64 hash_load_tail(const u8 *p, size_t len)
 	return v;
 }
 
-/* SipHash-c-d of `len` bytes; hash_bytes() is the one to call. */
-static inline u64 hash_sip(const struct hash_key *key, const void *data, size_t len, int c, int d)
+static inline struct hash_sip hash_sip_start(const struct hash_key *key)
 {
-	struct hash_sip s = {
+	return (struct hash_sip){
 		.v0 = key->k[0] ^ 0x736f6d6570736575ull,
 		.v1 = key->k[1] ^ 0x646f72616e646f6dull,
 		.v2 = key->k[0] ^ 0x6c7967656e657261ull,
 		.v3 = key->k[1] ^ 0x7465646279746573ull,
 	};
-	const u8 *p = data;
+}
+
+static inline void hash_sip_word(struct hash_sip *s, u64 m, int c)
+{
+	s->v3 ^= m;
+	hash_sip_rounds(s, c);
+	s->v0 ^= m;
+}
+
+static inline u64 hash_sip_end(struct hash_sip *s, int d)
+{
+	s->v2 ^= 0xff;
+	hash_sip_rounds(s, d);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+static inline u64 hash_load64(const u8 *p)
+{
 	u64 m;
 
-	for (size_t left = len; left >= 8; left -= 8, p += 8) {
-		memcpy(&m, p, 8);
-		s.v3 ^= m;
-		hash_sip_rounds(&s, c);
-		s.v0 ^= m;
-	}
-	m = (u64)len << 56 | hash_load_tail(p, len % 8);
-	s.v3 ^= m;
-	hash_sip_rounds(&s, c);
-	s.v0 ^= m;
-	s.v2 ^= 0xff;
-	hash_sip_rounds(&s, d);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	memcpy(&m, p, 8);
+	return m;
+}
+
+/* SipHash-c-d of `len` bytes; hash_bytes() is the one to call. */
+static inline u64 hash_sip(const struct hash_key *key, const void *data, size_t len, int c, int d)
+{
+	struct hash_sip s = hash_sip_start(key);
+	const u8 *p = data;
+
+	for (size_t left = len; left >= 8; left -= 8, p += 8)
+		hash_sip_word(&s, hash_load64(p), c);
+	hash_sip_word(&s, (u64)len << 56 | hash_load_tail(p, len % 8), c);
+	return hash_sip_end(&s, d);
 }
 
 /* SipHash-1-3. */
@@ -97,18 +114,29 @@ static inline bool flow_key_eq(const struct flow_key *a, const struct flow_key *
 	       a->local_port == b->local_port && a->remote_port == b->remote_port;
 }
 
-/* 32 bits of the hash of a flow: of 12 bytes when both addresses are IPv4, of 36 otherwise. */
+/* 32 bits of hash_bytes() of a flow: of 12 bytes when both addresses are IPv4, of 36 otherwise.
+ * Loads each field as it was stored, so that a key just parsed is forwarded from the store buffer.
+ */
 static inline u32 flow_key_hash(const struct hash_key *key, const struct flow_key *flow)
 {
-	if (ip_addr_is_v4(&flow->local) && ip_addr_is_v4(&flow->remote)) {
-		u8 b[12];
+	struct hash_sip s = hash_sip_start(key);
+	u64 ports = flow->local_port | (u64)flow->remote_port << 16;
 
-		memcpy(b, flow->local.b + 12, 4);
-		memcpy(b + 4, flow->remote.b + 12, 4);
-		memcpy(b + 8, &flow->local_port, 4);
-		return (u32)hash_bytes(key, b, sizeof(b));
+	if (likely(ip_addr_is_v4(&flow->local) && ip_addr_is_v4(&flow->remote))) {
+		u32 local, remote;
+
+		memcpy(&local, flow->local.b + 12, 4);
+		memcpy(&remote, flow->remote.b + 12, 4);
+		hash_sip_word(&s, local | (u64)remote << 32, 1);
+		hash_sip_word(&s, 12ull << 56 | ports, 1);
+		return (u32)hash_sip_end(&s, 3);
 	}
-	return (u32)hash_bytes(key, flow, 36);
+	hash_sip_word(&s, hash_load64(flow->local.b), 1);
+	hash_sip_word(&s, hash_load64(flow->local.b + 8), 1);
+	hash_sip_word(&s, hash_load64(flow->remote.b), 1);
+	hash_sip_word(&s, hash_load64(flow->remote.b + 8), 1);
+	hash_sip_word(&s, 36ull << 56 | ports, 1);
+	return (u32)hash_sip_end(&s, 3);
 }
 _Static_assert(offsetof(struct flow_key, local_port) == 32, "36 bytes without a gap");
 _Static_assert(offsetof(struct flow_key, remote_port) == 34, "ports next to each other");
