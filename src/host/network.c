@@ -107,8 +107,10 @@ u32 network_get(struct host *h, const struct move *m)
 		.object = OBJECT_IN_HOST,
 	};
 	p->hash = key_hash(h, &p->key);
-	p->state.k.ip_id_confined = h->config.ip_id_confined;
-	p->state.k.ip_id_start = (u16)(p->hash >> 16);
+	/* A backend that confines its own stack to a half says which; else any will do. */
+	if (!p->state.k.ip_id_confined)
+		p->state.k.ip_id_start = (u16)(p->hash >> 16);
+	p->state.k.ip_id_confined |= h->config.ip_id_confined;
 	p->state.d.next_ip_id = p->state.k.ip_id_start;
 	(void)!flowtab_insert(&h->paths, p->hash, index);
 	network_attach(h, index, neighbor);

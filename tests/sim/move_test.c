@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Moves in the simulation, one thing at a time. */
+#include "../unit/unit.h"
+
+#include <stdio.h>
+
+#include "sim/world.h"
+
+static const struct sim_link clean = {.delay_ns = 100000, .bits_per_s = 1000000000};
+
+static struct world *made(const struct world_config *config)
+{
+	struct world *w = world_create(config);
+
+	assert_non_null(w);
+	assert_true(world_connect(w));
+	return w;
+}
+
+static void finish(struct world *w)
+{
+	if (!world_finish(w, 100 * NS_PER_S) || !world_settle(w))
+		fail_msg("seed %llu: %s", (unsigned long long)w->config.seed, w->wrong);
+	world_destroy(w);
+}
+
+static void streams_without_moves(void **state)
+{
+	/* R17: the normal path works as if there were no chimney. */
+	struct world *w =
+		made(&(struct world_config){.seed = 1, .conns = 8, .bytes = 20000, .link = clean});
+
+	finish(w);
+}
+
+static void there_and_back(void **state)
+{
+	struct world *w = made(
+		&(struct world_config){.seed = 2, .conns = 16, .bytes = 100000, .link = clean});
+	u32 moved;
+
+	assert_true(world_move(w, 0, UINT64_MAX, false, &moved));
+	assert_int_equal(moved, 16);
+	assert_true(world_run(w, w->now_ns + 1 * NS_PER_MS));
+	assert_true(world_move(w, 1, UINT64_MAX, false, &moved));
+	assert_true(world_run(w, w->now_ns + 1 * NS_PER_MS));
+	assert_true(world_move(w, 0, UINT64_MAX, true, &moved));
+	assert_true(world_move(w, 1, 0x5555, true, &moved));
+	finish(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(streams_without_moves),
+		cmocka_unit_test(there_and_back),
+	};
+
+	return RUN_TESTS(tests);
+}
