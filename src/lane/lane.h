@@ -60,6 +60,10 @@ bool lane_turn(struct lane *l);
 /* The same under a clock of the caller's, for simulation; ports without descriptors are fine. */
 bool lane_step(struct lane *l, u64 now_ns);
 
+/* Receives what waits in the ports now, as a turn does; nothing is sent. For the work hook, or
+ * under the lock. How many frames there were. */
+u32 lane_drain(struct lane *l);
+
 /* Turns in the caller's thread until something was done or the timeout passed (0: one turn).
  * Takes the lock itself. True: something was done. */
 bool lane_poll(struct lane *l, u32 timeout_us);

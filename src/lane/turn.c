@@ -2,6 +2,8 @@
 /* One turn of a lane. */
 #include "lane/internal.h"
 
+enum { DRAIN_BATCHES = 16 }; /* a port that never gets empty does not hold the turn up */
+
 /* Frames of the batch that are the host's, moved to the front; what was dropped is released. */
 static u32 leftovers(struct lane *l, u32 n)
 {
@@ -37,7 +39,8 @@ static void lose(struct lane *l, u32 index, int err)
 		l->config.hooks.port_lost(l->config.hooks.ctx, index, err);
 }
 
-static bool receive(struct lane *l, u16 index, u64 now_ns)
+/* One batch of a port; how many frames there were. */
+static u32 receive(struct lane *l, u16 index, u64 now_ns)
 {
 	struct port *port = l->config.ports[index];
 	int n = port->ops->receive(port, l->rx, LANE_BATCH);
@@ -46,7 +49,7 @@ static bool receive(struct lane *l, u16 index, u64 now_ns)
 	if (n < 0)
 		lose(l, index, n);
 	if (n <= 0)
-		return false;
+		return 0;
 	for (int i = 0; i < n; i++) {
 		l->rx[i].port = index;
 		l->rx[i].verdict = FRAME_PENDING;
@@ -57,7 +60,7 @@ static bool receive(struct lane *l, u16 index, u64 now_ns)
 	l->counters.to_host += left;
 	if (left)
 		l->config.hooks.frames_to_host(l->config.hooks.ctx, l->rx, left);
-	return true;
+	return (u32)n;
 }
 
 /* Gives frames of one port to it; how many are done with, fewer than n when it is full. */
@@ -120,6 +123,23 @@ bool lane_send(struct lane *l, u64 now_ns)
 	return l->counters.tx_frames != before;
 }
 
+u32 lane_drain(struct lane *l)
+{
+	u64 now_ns = lane_now_ns();
+	u32 sum = 0;
+
+	for (u32 i = 0; i < l->config.n_ports; i++) {
+		for (u32 k = 0; k < DRAIN_BATCHES && !is_lost(l, i); k++) {
+			u32 n = receive(l, (u16)i, now_ns);
+
+			sum += n;
+			if (n < LANE_BATCH)
+				break;
+		}
+	}
+	return sum;
+}
+
 bool lane_step(struct lane *l, u64 now_ns)
 {
 	bool busy = false;
@@ -127,7 +147,7 @@ bool lane_step(struct lane *l, u64 now_ns)
 	target_set_time(l->config.target, now_ns);
 	for (u32 i = 0; i < l->config.n_ports; i++) {
 		if (!is_lost(l, i))
-			busy |= receive(l, (u16)i, now_ns);
+			busy |= receive(l, (u16)i, now_ns) != 0;
 	}
 	target_timers(l->config.target, now_ns);
 	busy |= target_poll_events(l->config.target, now_ns) != 0;

@@ -192,6 +192,22 @@ static void test_what_is_not_ours_goes_to_the_host(void **state)
 	rig_finish(&r);
 }
 
+static void test_drain_takes_what_waits(void **state)
+{
+	struct rig r;
+
+	rig_init(&r, 0);
+	deliver(&r.ports[0], 40);
+	deliver(&r.ports[1], 2);
+	assert_int_equal(lane_drain(r.lane), 42);
+	assert_int_equal(r.to_host, 42);
+	assert_int_equal(lane_drain(r.lane), 0);
+	assert_int_equal(counters(&r).turns, 0);
+	r.ports[0].endless = true;
+	assert_in_range(lane_drain(r.lane), 1, 10000); /* comes back */
+	rig_finish(&r);
+}
+
 /* Frames waiting in the lane, for ports 0 0 1 0. */
 static void fill_tx(struct lane *l)
 {
@@ -356,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_not_ours_goes_to_the_host),
+		cmocka_unit_test(test_drain_takes_what_waits),
 		cmocka_unit_test(test_a_full_port_gets_the_rest_later_in_order),
 		cmocka_unit_test(test_a_lost_port_does_not_stop_the_others),
 		cmocka_unit_test(test_idle_lane_sleeps),
