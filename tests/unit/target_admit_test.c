@@ -430,7 +430,7 @@ static void allocation_fails_at_each_point(void **state)
 		tree_upload(w, &x);
 		buf_put(target_pool(w->t), hold);
 		world_is_empty(w);
-		free(mem);
+		zeroed_free(mem);
 		world_free(w);
 	}
 }

@@ -451,11 +451,11 @@ static void free_all(struct world *w, struct forest *f)
 static void random_forests(void **state)
 {
 	struct target_config config = {
-		.connections = 512, .vlans = 512, .bufs = {.small = 8192, .large = 512}};
+		.connections = 512, .vlans = 512, .bufs = {.small = 2048, .large = 128}};
 	struct prng rng;
 
 	prng_seed(&rng, 7);
-	for (u32 round = 0; round < 60; round++) {
+	for (u32 round = 0; round < 40; round++) {
 		struct forest_config fc = {.call = BLOCK_CALL_OFFLOAD,
 		                           .roots = 4,
 		                           .paths = 4,

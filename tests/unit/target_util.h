@@ -250,15 +250,21 @@ static inline void stream_check(const u8 *at, u64 from, u32 len)
 /* -- the world ----------------------------------------------------------------------------------
  */
 
+/* Zeroed and aligned. Large pieces are pages that are not there before they are touched. */
 static inline void *zeroed(size_t align, size_t bytes)
 {
-	void *mem;
+	void *raw = calloc(1, bytes + align + sizeof(void *));
+	uintptr_t at = ((uintptr_t)raw + sizeof(void *) + align - 1) / align * align;
 
-	bytes = (bytes + align - 1) / align * align;
-	mem = aligned_alloc(align, bytes);
-	assert_non_null(mem);
-	memset(mem, 0, bytes);
-	return mem;
+	assert_non_null(raw);
+	((void **)at)[-1] = raw;
+	return (void *)at;
+}
+
+static inline void zeroed_free(void *mem)
+{
+	if (mem)
+		free(((void **)mem)[-1]);
 }
 
 static inline void world_peer_init(struct world *w)
@@ -320,12 +326,12 @@ static inline struct world *world_make(const struct target_config *config, bool 
 
 static inline void world_free(struct world *w)
 {
-	free(w->peer);
-	free(w->peer_arena);
-	free(w->peer_pool_mem);
-	free(w->arena);
-	free(w->t);
-	free(w);
+	zeroed_free(w->peer);
+	zeroed_free(w->peer_arena);
+	zeroed_free(w->peer_pool_mem);
+	zeroed_free(w->arena);
+	zeroed_free(w->t);
+	zeroed_free(w);
 }
 
 /* -- lists --------------------------------------------------------------------------------------
@@ -345,7 +351,7 @@ static inline void list_make(struct test_list *l, u32 blocks)
 
 static inline void list_free(struct test_list *l)
 {
-	free(l->mem);
+	zeroed_free(l->mem);
 }
 
 static inline struct block *list_add(struct test_list *l, u32 parent, enum layer layer, bool state,
