@@ -173,28 +173,30 @@ void machine_receive(struct machine *m)
 /* Frames that the port does not take now stay for the next turn. */
 static bool transmit(struct machine *m)
 {
-	int n = m->port->ops->transmit(m->port, m->tx.frames, m->tx.n);
+	int n;
 
+	if (!m->tx.n)
+		return true;
+	n = m->port->ops->transmit(m->port, m->tx.frames, m->tx.n);
 	if (n <= 0)
-		return m->tx.n == 0;
+		return false;
 	m->tx.n -= (u32)n;
 	memmove(m->tx.frames, m->tx.frames + n, m->tx.n * sizeof(*m->tx.frames));
 	return m->tx.n == 0;
 }
 
+/* The soft host first: the ACK that a connection owed when it was frozen must not come after what
+ * the target sends for it. */
 void machine_send(struct machine *m)
 {
-	bool target_more = true, soft_more = true;
+	bool more = true;
 
-	while (target_more || soft_more) {
-		if (m->tx.n && !transmit(m))
-			break;
-		target_more = target_flush(m->target, &m->tx, m->now_ns);
-		soft_more = m->tx.n == m->tx.cap || soft_flush(m->soft, &m->tx, m->now_ns);
-		if (!transmit(m))
-			break;
-	}
-	m->owes = m->tx.n;
+	while (more && transmit(m))
+		more = soft_flush(m->soft, &m->tx, m->now_ns);
+	more = true;
+	while (more && transmit(m))
+		more = target_flush(m->target, &m->tx, m->now_ns);
+	m->owes = !transmit(m);
 }
 
 u64 machine_next_ns(const struct machine *m)

@@ -103,7 +103,7 @@ static struct machine_config machine_config(struct world *w, u32 side)
 	                 .max_parked = 16 * k->conns,
 	                 .chunk_max = k->chunk_max,
 	                 .parents_late = k->parents_late},
-		.turn_ns = 5 * NS_PER_US,
+		.turn_ns = k->turn_ns ? k->turn_ns : 5 * NS_PER_US,
 		.ctx = &w->side[side],
 		.done = on_done,
 		.refuse = {refuse, &w->side[side]},

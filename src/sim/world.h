@@ -33,6 +33,7 @@ struct world_config {
 	struct sim_link link;
 	u32 target_connections; /* 0: as many as there are */
 	u32 chunk_max;
+	u64 turn_ns;       /* between two steps of a move; 0: 5 us */
 	u32 small_buffers; /* of each machine; 0: plenty */
 	bool parents_late;
 	bool keep_open; /* no FIN: streams end with their bytes */
