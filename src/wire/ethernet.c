@@ -63,7 +63,7 @@ u32 wire_link_write(u8 *to, const struct wire_link *link)
 
 	memcpy(to, link->dst.b, 6);
 	memcpy(to + 6, link->src.b, 6);
-	for (u32 i = 0; i < min_of(link->n_vlan, (u8)WIRE_VLAN_MAX); i++, at += WIRE_VLAN_BYTES)
+	for (u32 i = 0; i < link->n_vlan && i < WIRE_VLAN_MAX; i++, at += WIRE_VLAN_BYTES)
 		wire_put32(to + at, link->vlan[i]);
 	if (!link->snap) {
 		wire_put16(to + at, link->ethertype);
