@@ -288,3 +288,13 @@ u32 wire_far_receive(struct wire *w, u8 *to, u32 cap, u16 *ret_gso_bytes)
 		*ret_gso_bytes = v.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : v.gso_size;
 	return (u32)n - (u32)sizeof(v);
 }
+
+void wire_far_ip(const struct wire *w, const char *words)
+{
+	int near_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	wire_enter_far(w);
+	wire_ip(words);
+	assert_int_equal(setns(near_ns, CLONE_NEWNET), 0);
+	close(near_ns);
+}

@@ -30,6 +30,9 @@ void wire_teardown(struct wire *w);
 /* Runs a command line of `ip` (without "ip") in the first namespace, fails the test on error. */
 void wire_ip(const char *words);
 
+/* The same in the second namespace. */
+void wire_far_ip(const struct wire *w, const char *words);
+
 /* Sends everything that arrives at the near end of type WIRE_ETHERTYPE, or TCP, to another
  * interface, at tc ingress. */
 void wire_redirect(struct wire *w, u32 to_ifindex);
