@@ -5,7 +5,7 @@
 
 #include "port/tap_internal.h"
 
-enum { GUESS_MIN = 4 };
+enum { GUESS_MIN = 2 };
 
 void tap_rx_init(struct tap_rx *rx, bool batched)
 {
