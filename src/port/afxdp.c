@@ -20,6 +20,8 @@ enum {
 	RING_FRAMES = 2048,
 	BUSY_RETRIES = 100, /* a killed owner's queue is busy for some 100 ms */
 	BUSY_WAIT_NS = 10 * 1000 * 1000,
+	/* What a buffer holds behind the kernel's headroom, Ethernet and two VLAN tags. */
+	MTU_MAX = BUF_SMALL_BYTES - 256 - 14 - 8,
 	TEST_FRAME_BYTES = 60,
 	TEST_ROUNDS = 100,
 	TEST_WAIT_NS = 1000 * 1000,
@@ -216,6 +218,8 @@ static int look_at_interface(struct afxdp_port *p, struct mac_addr *ret_mac)
 		return err;
 	if (!if_indextoname(p->ifindex, p->name))
 		return -errno;
+	if (facts.mtu_bytes > MTU_MAX)
+		return -EMSGSIZE;
 	p->mtu_bytes = facts.mtu_bytes;
 	*ret_mac = facts.mac;
 	return 0;

@@ -38,8 +38,9 @@ struct port_afxdp_config {
 /*
  * Opens the socket in the network namespace of the calling thread: native mode with zero copy,
  * native with copies, generic, whichever is the first that sends a test frame (trap 26; a frame of
- * 60 bytes to the interface's own address, type 0x88b5). -EBUSY: the queue is taken; -EOPNOTSUPP:
- * no mode works; else -Exxx of the failing step, named in *ret_step (never freed; may be NULL).
+ * 60 bytes to the interface's own address, type 0x88b5). -EBUSY: the queue is taken; -EMSGSIZE:
+ * the MTU is above 1770 bytes; -EOPNOTSUPP: no mode works; else -Exxx of the failing step, named in
+ * *ret_step (never freed; may be NULL).
  */
 int port_afxdp_create(const struct port_afxdp_config *config, struct port **ret_port,
                       const char **ret_step) MUST_CHECK;

@@ -334,6 +334,25 @@ static void test_too_long_or_partial_is_not_sent(void **state)
 	rig_finish(&r);
 }
 
+/* A frame has to fit a small buffer. */
+static void test_mtu_too_large(void **state)
+{
+	struct port_afxdp_config config = {.prog_fd = -1, .xsks_fd = -1};
+	struct test_pool pool;
+	struct wire wire;
+	struct port *port;
+
+	if (!wire_setup(&wire, 1))
+		skip();
+	test_pool_init(&pool, 64, 2);
+	config.pool = &pool.pool;
+	config.ifindex = wire.near_ifindex;
+	wire_ip("link set " WIRE_NEAR " mtu 1771");
+	assert_int_equal(port_afxdp_create(&config, &port, NULL), -EMSGSIZE);
+	test_pool_finish(&pool);
+	wire_teardown(&wire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_two_queues_one_pool),
 		cmocka_unit_test(test_two_queues_as_one_port),
 		cmocka_unit_test(test_queue_of_a_killed_owner),
+		cmocka_unit_test(test_mtu_too_large),
 		cmocka_unit_test(test_too_long_or_partial_is_not_sent),
 	};
 
