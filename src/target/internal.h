@@ -13,6 +13,7 @@
 
 enum {
 	UPLOADS_MAX = 64,  /* uploads that may wait at a time */
+	UPLOADS_SPARE = 8, /* of them for lists of connections only */
 	ACKS_MAX = 64,     /* frames of owed ACKs that wait for the next flush */
 	EVENTS_BATCH = 64, /* taken from the engine at a time */
 	DONE_MAX = 256,    /* powers of two */

@@ -100,13 +100,16 @@ static void stop_all(struct target *t, struct target_upload *u)
 /* CONST and CACHED are the host's: what it keeps there stays (R31, R32). */
 static void snap_conn(struct target *t, struct target_conn *c, struct block *b, struct tcp_state *s)
 {
-	struct tcp_const k = s->k;
-	struct tcp_cached cached = s->c;
+	struct tcp_const k;
+	struct tcp_cached cached;
 
+	/* memcpy: what lies between the variables is the host's as well. */
+	memcpy(&k, &s->k, sizeof(k));
+	memcpy(&cached, &s->c, sizeof(cached));
 	calls_end(t, c, STATUS_UPLOAD_IN_PROGRESS);
 	tcp_conn_export(t->engine, c->eng, t->now_ns, s);
-	s->k = k;
-	s->c = cached;
+	memcpy(&s->k, &k, sizeof(k));
+	memcpy(&s->c, &cached, sizeof(cached));
 	b->flags |= BLOCK_DELEGATED;
 	b->status = STATUS_OK;
 }
@@ -227,8 +230,23 @@ static bool go_on(struct target *t, struct target_upload *u)
 /* -- the entry points ---------------------------------------------------------------------------
  */
 
-static struct target_upload *unused(struct target *t)
+static bool has_parents(const struct block_list *list)
 {
+	u32 n = min_of(list->n_blocks, list->cap_blocks);
+
+	for (u32 i = 0; i < n; i++) {
+		if (list->blocks[i].layer != LAYER_TCP && list->blocks[i].device != HANDLE_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* Parents wait for connections, so the last places are for lists of connections only: these wait
+ * for nothing but the next flush. */
+static struct target_upload *unused(struct target *t, const struct block_list *list)
+{
+	if (t->n_uploads >= UPLOADS_MAX - UPLOADS_SPARE && has_parents(list))
+		return NULL;
 	for (u32 i = 0; i < UPLOADS_MAX; i++) {
 		if (!t->uploads[i].request)
 			return &t->uploads[i];
@@ -248,10 +266,11 @@ static void finish(struct target *t, struct target_upload *u)
 int target_upload(void *device, struct offload_request *request)
 {
 	struct target *t = device;
-	struct target_upload *u = unused(t);
+	struct target_upload *u;
 
 	if (request->list->n_blocks > t->config.list_blocks)
 		return -E2BIG;
+	u = unused(t, request->list);
 	if (!u)
 		return -EBUSY;
 	if (!target_check_list(t, request, BLOCK_CALL_UPLOAD))

@@ -206,7 +206,7 @@ static void from_peer_without_push(struct world *w)
 	assert_int_equal(tx.n, 1);
 	/* Ethernet, IPv4, TCP flags; the checksum is left to the port, so nobody minds. */
 	w->tx[0].header[w->tx[0].header_off + 14 + 20 + 13] &= (u8)~0x08;
-	assert_int_equal(frame_copy_across(target_pool(w->t), &w->peer_pool, &w->tx[0], &f), 0);
+	assert_int_equal(frame_copy_across(target_pool(w->t), w->peer_pool, &w->tx[0], &f), 0);
 	target_input(w->t, &f, 1, w->now);
 	assert_int_equal(f.verdict, FRAME_CONSUMED);
 }
@@ -585,7 +585,7 @@ static u32 capture(struct world *w, struct rx_frame *frames)
 	(void)tcp_flush(w->peer, w->now, &tx);
 	for (u32 i = 0; i < tx.n; i++)
 		assert_int_equal(
-			frame_copy_across(target_pool(w->t), &w->peer_pool, &w->tx[i], &frames[i]),
+			frame_copy_across(target_pool(w->t), w->peer_pool, &w->tx[i], &frames[i]),
 			0);
 	return tx.n;
 }

@@ -131,7 +131,7 @@ static struct rx_frame a_segment(struct world *w)
 		(void)tcp_flush(w->peer, w->now, &tx);
 		assert_int_equal(tx.n, 1);
 		assert_int_equal(
-			frame_copy_across(target_pool(w->t), &w->peer_pool, &w->tx[0], &frame), 0);
+			frame_copy_across(target_pool(w->t), w->peer_pool, &w->tx[0], &frame), 0);
 		return frame;
 	}
 	frame.buf = buf_alloc(target_pool(w->t), BUF_SMALL);

@@ -49,7 +49,7 @@ struct world {
 	/* the other end */
 	bool with_peer;
 	struct tcp_engine *peer;
-	struct buf_pool peer_pool;
+	struct buf_pool peer_pool_own, *peer_pool; /* two worlds may share one peer */
 	void *peer_arena, *peer_pool_mem;
 	u32 peer_path[1024];
 	u32 peer_conn[WORLD_CONNS];
@@ -284,8 +284,9 @@ static inline void world_peer_init(struct world *w)
 	w->peer = zeroed(64, tcp_engine_bytes());
 	w->peer_arena = zeroed(4096, tcp_engine_arena_bytes(&config));
 	w->peer_pool_mem = zeroed(4096, buf_pool_bytes(&bufs));
-	buf_pool_init(&w->peer_pool, w->peer_pool_mem, &bufs);
-	tcp_engine_init(w->peer, w->peer_arena, &config, &w->peer_pool);
+	w->peer_pool = &w->peer_pool_own;
+	buf_pool_init(w->peer_pool, w->peer_pool_mem, &bufs);
+	tcp_engine_init(w->peer, w->peer_arena, &config, w->peer_pool);
 	assert_int_equal(tcp_neighbor_add(w->peer, &n, &neighbor), 0);
 	for (u32 i = 0; i < ARRAY_SIZE(w->peer_path); i++) {
 		struct path_state p;
@@ -536,11 +537,11 @@ static inline void world_to_peer(struct world *w, u32 n)
 		}
 		if (!w->with_peer)
 			continue;
-		assert_int_equal(frame_copy_across(&w->peer_pool, target_pool(w->t), &w->tx[i], &f),
+		assert_int_equal(frame_copy_across(w->peer_pool, target_pool(w->t), &w->tx[i], &f),
 		                 0);
 		tcp_input(w->peer, &f, 1, w->now);
 		if (f.verdict != FRAME_CONSUMED)
-			buf_put_chain(&w->peer_pool, f.buf);
+			buf_put_chain(w->peer_pool, f.buf);
 	}
 }
 
@@ -556,7 +557,7 @@ static inline u32 world_from_peer(struct world *w, struct rx_frame *ret_left)
 	for (u32 i = 0; i < tx.n; i++) {
 		struct rx_frame f;
 
-		if (frame_copy_across(target_pool(w->t), &w->peer_pool, &w->tx[i], &f))
+		if (frame_copy_across(target_pool(w->t), w->peer_pool, &w->tx[i], &f))
 			continue; /* no buffer: lost */
 		target_input(w->t, &f, 1, w->now);
 		if (f.verdict == FRAME_CONSUMED)
