@@ -32,6 +32,10 @@ struct {
 /* Random for each start, so that no mark of the administrator's means it. */
 const volatile __u32 inject_mark = 0;
 
+/* Source address of frames on the host's TAP that are to be steered: datagrams put together again
+ * from fragments. */
+const volatile __u8 resteer_mac[8] = {};
+
 static __always_inline __u32 tag_of(const struct __sk_buff *skb)
 {
 	return skb->vlan_present ? (1 << 16 | (skb->vlan_tci & 0xffff)) : 0;
@@ -121,15 +125,26 @@ int lane_out(struct __sk_buff *skb)
 	return bpf_redirect(tap->port, 0);
 }
 
+static __always_inline int to_be_steered(const __u8 *mac)
+{
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		if (mac[i] != resteer_mac[i])
+			return 0;
+	return 1;
+}
+
 SEC("tc")
 int inject(struct __sk_buff *skb)
 {
+	__u8 mac[6];
 	__u32 ifindex = skb->ifindex;
 	struct port_value *tap = bpf_map_lookup_elem(&ports, &ifindex);
 
-	if (!tap)
+	if (!tap || bpf_skb_load_bytes(skb, 6, mac, 6))
 		return DROP;
-	skb->mark = inject_mark;
+	if (!to_be_steered(mac))
+		skb->mark = inject_mark;
 	return bpf_redirect(tap->port, BPF_F_INGRESS);
 }
 

@@ -52,7 +52,7 @@ static void fill_states(struct linux_backend *b, struct move *m, const struct pa
 
 /* Where it hangs: path, neighbor, managed port. */
 static enum status inspect_route(struct linux_backend *b, struct move *m, struct linux_conn *c,
-                                 const struct sock_export *e)
+                                 const struct sock_export *e, u64 now_ns)
 {
 	struct path_key question = question_of(e);
 	u32 path = routes_path(b->routes, &question, e->local_port, e->remote_port);
@@ -62,6 +62,7 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 
 	if (path == NIL)
 		return STATUS_NO_MEMORY;
+	routes_freshen(b->routes, path, now_ns);
 	p = routes_path_at(b->routes, path);
 	status = route_status(p, &m->detail);
 	if (status != STATUS_OK)
@@ -113,7 +114,7 @@ static enum status inspect_socket(struct linux_backend *b, struct move *m, u64 o
 	m->remote_port = e.remote_port;
 	if (m->tcp)
 		sock_to_state(&e, &b->repair.defaults, now_ns, m->tcp);
-	return inspect_route(b, m, c, &e);
+	return inspect_route(b, m, c, &e, now_ns);
 }
 
 void backend_inspect(void *impl, struct move *moves, u32 n)

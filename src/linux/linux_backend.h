@@ -23,6 +23,7 @@ struct linux_backend_config {
 	const struct linux_sys *sys; /* NULL: the kernel itself; tests put failures in between */
 	u32 extra_file_refs; /* references to an adopted descriptor beside one (pidfd_getfd: 1) */
 	u32 resolve_wait_ms; /* how long inspect waits for a neighbor that is not resolved yet */
+	u32 netlink_buffer;  /* bytes for messages of changes, 0: 4 MiB */
 	bool no_rtt;         /* do not let the kernel measure srtt after an import (trap 9) */
 };
 

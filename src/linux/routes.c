@@ -31,6 +31,7 @@ struct routes {
 	struct neighbor_entry *neighbors;
 	u32 *neighbor_next;
 	u32 n_neighbors, cap_neighbors;
+	bool followed;
 	u32 path_buckets[BUCKETS];
 	u32 neighbor_buckets[BUCKETS];
 };
@@ -99,6 +100,14 @@ bool routes_interface_mac(u32 ifindex, struct mac_addr *ret_mac)
 		return false;
 	memcpy(ret_mac->b, ifr.ifr_hwaddr.sa_data, 6);
 	return true;
+}
+
+bool routes_interface_up(u32 ifindex)
+{
+	struct ifreq ifr;
+
+	return interface_ioctl(ifindex, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) &&
+	       (ifr.ifr_flags & IFF_RUNNING);
 }
 
 /* Room for one more entry in two parallel arrays. */
@@ -208,6 +217,21 @@ u32 routes_path(struct routes *r, const struct path_key *question, u16 local_por
 	r->path_buckets[bucket] = i;
 	path_resolve(r, p);
 	return i;
+}
+
+void routes_followed(struct routes *r, bool on)
+{
+	r->followed = on;
+}
+
+void routes_freshen(struct routes *r, u32 path, u64 now_ns)
+{
+	struct path_entry *p = &r->paths[path];
+	bool old = !r->followed && now_ns - p->asked_ns > NS_PER_S;
+
+	if (p->asked_ns && (old || p->err))
+		(void)routes_refresh(r, path);
+	r->paths[path].asked_ns = p->asked_ns && !old && !p->err ? p->asked_ns : now_ns;
 }
 
 bool routes_refresh(struct routes *r, u32 path)

@@ -29,6 +29,8 @@ struct path_entry {
 	u32 neighbor;    /* index, NIL: none */
 	u32 mtu_bytes;   /* in force: the route's, the interface's, or what ICMP has told since */
 	u32 learned_mtu; /* by ICMP, 0: nothing */
+	u64 learned_ns;  /* and when */
+	u64 asked_ns;    /* when the kernel was asked last */
 	int err;         /* 0, or -Exxx of the last question */
 };
 
@@ -37,6 +39,13 @@ void routes_destroy(struct routes *r);
 
 /* The path, asked for when it is new. NIL: no memory. A path without a route has `err` set. */
 u32 routes_path(struct routes *r, const struct path_key *question, u16 local_port, u16 remote_port);
+
+/* Changes are followed from now on (linux/events.h): what is kept need not be asked again. */
+void routes_followed(struct routes *r, bool on);
+
+/* Asks the kernel again where nobody follows changes and the answer is older than a second, or
+ * where there was no route. */
+void routes_freshen(struct routes *r, u32 path, u64 now_ns);
 
 /* Asks the kernel again; true when interface, next hop, MTU or type have changed. */
 bool routes_refresh(struct routes *r, u32 path);
@@ -58,6 +67,8 @@ int routes_confirm(struct routes *r, u32 neighbor, u64 now_ns, u64 interval_ns) 
 
 /* MTU of an interface, 0: there is none of that index. */
 u32 routes_interface_mtu(u32 ifindex);
+/* Up, with a carrier. */
+bool routes_interface_up(u32 ifindex);
 /* Its Ethernet address; false: it has none. */
 bool routes_interface_mac(u32 ifindex, struct mac_addr *ret_mac);
 

@@ -195,6 +195,8 @@ bool rtnl_parse_neighbor(const struct nlmsghdr *h, struct neighbor_answer *ret)
 			memcpy(ret->mac.b, mnl_attr_get_payload(attr), 6);
 			ret->has_mac = true;
 		}
+		if (mnl_attr_get_type(attr) == NDA_FLAGS_EXT)
+			ret->managed = (mnl_attr_get_u32(attr) & NTF_EXT_MANAGED) != 0;
 	}
 	return found;
 }
@@ -248,11 +250,12 @@ int rtnl_confirm_neighbor(struct mnl_socket *s, const struct neighbor_answer *n)
 	char buf[256];
 	struct nlmsghdr *h =
 		neighbor_request(buf, RTM_NEWNEIGH, NLM_F_REPLACE, &n->next_hop, n->ifindex);
+	int err;
 
 	((struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_state = NUD_REACHABLE;
 	mnl_attr_put(h, NDA_LLADDR, 6, n->mac.b);
-	mnl_attr_put_u32(h, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
-	return talk(s, h, NULL, NULL);
+	err = talk(s, h, NULL, NULL);
+	return err ? err : rtnl_manage_neighbor(s, &n->next_hop, n->ifindex, true);
 }
 
 struct dump {

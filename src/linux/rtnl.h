@@ -22,7 +22,8 @@ struct neighbor_answer {
 	struct mac_addr mac;
 	u16 nud; /* NUD_xxx; the MAC counts while one of NUD_VALID */
 	bool has_mac;
-	bool gone; /* RTM_DELNEIGH */
+	bool managed; /* NTF_EXT_MANAGED */
+	bool gone;    /* RTM_DELNEIGH */
 };
 
 /* A socket bound to rtnetlink, joined to the groups of bit mask `groups` (1 << RTNLGRP_xxx), with
@@ -43,7 +44,8 @@ int rtnl_neighbor(struct mnl_socket *s, const struct ip_addr *next_hop, u32 ifin
 int rtnl_manage_neighbor(struct mnl_socket *s, const struct ip_addr *next_hop, u32 ifindex,
                          bool on) MUST_CHECK;
 
-/* Confirms a neighbor: forward progress was made through it (RFC 4861 7.3.1). */
+/* Confirms a neighbor: forward progress was made through it (RFC 4861 7.3.1). The kernel takes this
+ * as the end of managing it, so that is asked for again. */
 int rtnl_confirm_neighbor(struct mnl_socket *s, const struct neighbor_answer *n) MUST_CHECK;
 
 /* Calls `each` for every neighbor that the kernel knows. */

@@ -81,6 +81,9 @@ static int programs_load(struct steering *s, u32 flows, const char **ret_step)
 		if (getrandom(&mark, sizeof(mark), 0) != sizeof(mark))
 			return -EIO;
 	s->bpf->rodata->inject_mark = mark;
+	if (getrandom(s->bpf->rodata->resteer_mac, 6, 0) != 6)
+		return -EIO;
+	s->bpf->rodata->resteer_mac[0] = 2; /* locally administered, for one host */
 	err = bpf_map__set_max_entries(s->bpf->maps.flows, flows);
 	if (!err)
 		err = bpf_map__set_max_entries(s->bpf->maps.states, (flows + 7) / 8);
@@ -311,6 +314,21 @@ int steering_remove(struct steering *s, const struct steer_key *keys, u32 n)
 		done += count + 1; /* the one that is not there stopped it */
 	}
 	return 0;
+}
+
+int steering_resteer(struct steering *s, struct hosttap *tap, const u8 *frame, u32 len)
+{
+	u8 *copy = malloc(len);
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, frame, len);
+	/* The source address tells the program that this frame is to be steered. */
+	memcpy(copy + 6, (const void *)s->bpf->rodata->resteer_mac, 6);
+	err = hosttap_inject_bytes(tap, copy, len, false);
+	free(copy);
+	return err;
 }
 
 void steering_counters(struct steering *s, u64 ret_counters[STEER_COUNTERS])

@@ -56,6 +56,10 @@ int steering_enter(struct steering *s, const struct steer_key *keys,
                    const struct steer_value *values, u32 n) MUST_CHECK;
 int steering_remove(struct steering *s, const struct steer_key *keys, u32 n) MUST_CHECK;
 
+/* Sends a frame up the port once more, past steering as if it had just come in: for datagrams that
+ * the host reassembled. -Exxx as hosttap_inject(). */
+int steering_resteer(struct steering *s, struct hosttap *tap, const u8 *frame, u32 len) MUST_CHECK;
+
 /* Sums of the programs' counters. */
 void steering_counters(struct steering *s, u64 ret_counters[STEER_COUNTERS]);
 
