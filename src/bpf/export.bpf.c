@@ -120,12 +120,12 @@ static __always_inline void export_route(struct sock *sk, struct sock_export *e)
 
 	if (sk->sk_policy[0] || sk->sk_policy[1])
 		e->facts |= EXPORT_XFRM;
-	if (!dst) {
-		/* XFRM_POLICY_OUT is 1 */
-		if (bpf_core_field_exists(net->xfrm) && net->xfrm.policy_count[1])
-			e->facts |= EXPORT_XFRM_UNSURE;
+	/* The cached route may be older than a policy: user space has a look at them. */
+	if (bpf_core_field_exists(net->xfrm) &&
+	    (net->xfrm.policy_count[0] || net->xfrm.policy_count[1]))
+		e->facts |= EXPORT_XFRM_UNSURE;
+	if (!dst)
 		return;
-	}
 	if (bpf_core_field_exists(dst->xfrm) && dst->xfrm)
 		e->facts |= EXPORT_XFRM;
 	dev = dst->dev;
@@ -154,6 +154,14 @@ static __always_inline void export_file(struct sock *sk, struct sock_export *e)
 		e->file_refs = as_kernel(file, file___old)->f_count.counter;
 }
 
+static __always_inline bool has_ip_options(struct inet_sock *inet)
+{
+	/* Options that were cleared leave a struct without any. */
+	if (inet->inet_opt && inet->inet_opt->opt.optlen)
+		return true;
+	return inet->pinet6 && inet->pinet6->opt && inet->pinet6->opt->tot_len;
+}
+
 static __always_inline void export_facts(struct sock *sk, struct tcp_sock *tp,
                                          struct sock_export *e)
 {
@@ -171,7 +179,7 @@ static __always_inline void export_facts(struct sock *sk, struct tcp_sock *tp,
 		e->facts |= EXPORT_ZERO_COPY;
 	if (tp->urg_data || tp->snd_up != tp->snd_una)
 		e->facts |= EXPORT_URGENT;
-	if (inet->inet_opt || (inet->pinet6 && inet->pinet6->opt))
+	if (has_ip_options(inet))
 		e->facts |= EXPORT_IP_OPTIONS;
 	if (bpf_core_field_exists(tp->md5sig_info) && tp->md5sig_info)
 		e->facts |= EXPORT_SIGNED;

@@ -24,7 +24,7 @@ enum export_facts {
 	EXPORT_SIGNED = 1 << 6, /* TCP-MD5 or TCP-AO */
 	EXPORT_TRANSPARENT = 1 << 7,
 	EXPORT_XFRM = 1 << 8,        /* a policy of the socket, or a transformed cached route */
-	EXPORT_XFRM_UNSURE = 1 << 9, /* no cached route, and the namespace has policies */
+	EXPORT_XFRM_UNSURE = 1 << 9, /* the namespace has policies, in or out */
 	EXPORT_WAITERS = 1 << 10,    /* a thread is blocked on it, or io_uring polls it */
 	EXPORT_EPOLL = 1 << 11,      /* it is in some epoll */
 	EXPORT_CGROUP_BPF = 1 << 12, /* cgroup_skb programs or a socket filter see its packets */

@@ -177,9 +177,21 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
+struct ip_options {
+	unsigned char optlen;
+};
+
+struct ip_options_rcu {
+	struct ip_options opt;
+};
+
+struct ipv6_txoptions {
+	int tot_len;
+};
+
 struct ipv6_pinfo {
 	__be32 flow_label;
-	void *opt;
+	struct ipv6_txoptions *opt;
 	__s16 hop_limit;
 	__u8 tclass;
 };
@@ -189,7 +201,7 @@ struct inet_sock {
 	struct ipv6_pinfo *pinet6;
 	unsigned long inet_flags;
 	__s16 uc_ttl;
-	void *inet_opt;
+	struct ip_options_rcu *inet_opt;
 	__u8 tos;
 };
 

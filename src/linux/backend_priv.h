@@ -5,6 +5,7 @@
 
 #include "linux/fence.h"
 #include "linux/linux_backend.h"
+#include "linux/nat.h"
 #include "linux/repair.h"
 #include "linux/routes.h"
 #include "linux/steering.h"
@@ -28,7 +29,7 @@ struct linux_backend {
 	struct fence *fence;
 	struct linux_conn *conns; /* by descriptor */
 	u32 n_conns;
-	int probe_fd; /* a socket of ours: how many references a descriptor has by itself */
+	struct nat nat;
 	struct backend_port ports[BACKEND_PORTS_MAX];
 	u32 n_ports;
 	struct move *batch[BACKEND_BATCH];

@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/rtnetlink.h>
 
 #include "linux/backend_priv.h"
+#include "linux/ipsec.h"
+#include "linux/nat.h"
 #include "linux/reasons.h"
 
 static struct path_key question_of(const struct sock_export *e)
@@ -85,11 +88,31 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 	return STATUS_OK;
 }
 
-static enum status inspect_socket(struct linux_backend *b, struct move *m, u64 own_refs, u64 now_ns)
+/* What is the same for all sockets of a call. */
+struct inspection {
+	u64 ns;       /* CLOCK_MONOTONIC */
+	u64 own_refs; /* references to a descriptor that nobody shares */
+	bool nat;     /* connections are tracked: their addresses may be translated */
+};
+
+/* What the kernel keeps beside the socket: IPsec policies, translations. */
+static enum status inspect_around(struct linux_backend *b, const struct inspection *now,
+                                  const struct sock_export *e)
+{
+	if ((e->facts & EXPORT_XFRM_UNSURE) && ipsec_applies(e))
+		return STATUS_XFRM;
+	if (now->nat && nat_applies(&b->nat, e))
+		return STATUS_NAT;
+	return STATUS_OK;
+}
+
+static enum status inspect_socket(struct linux_backend *b, struct move *m,
+                                  const struct inspection *now)
 {
 	struct linux_conn *c = backend_conn(b, m->conn);
 	struct sock_export e;
 	enum status status;
+	u64 refs;
 	int err;
 
 	if (!c)
@@ -102,35 +125,53 @@ static enum status inspect_socket(struct linux_backend *b, struct move *m, u64 o
 	status = reasons_socket(&e, false, &m->detail);
 	if (status != STATUS_OK)
 		return status;
-	if (e.file_refs > own_refs + b->config.extra_file_refs) {
-		m->detail = e.file_refs - own_refs - b->config.extra_file_refs;
+	refs = now->own_refs + b->config.extra_file_refs;
+	if (e.file_refs > refs) {
+		m->detail = e.file_refs - refs;
 		return STATUS_SHARED;
 	}
 	if (reasons_unquiet(&e) && !(m->flags & MOVE_UNQUIET))
 		return STATUS_NOT_QUIET;
+	status = inspect_around(b, now, &e);
+	if (status != STATUS_OK)
+		return status;
 	if (c->slot == NIL)
 		repair_note(c, &e);
 	m->local_port = e.local_port;
 	m->remote_port = e.remote_port;
 	if (m->tcp)
-		sock_to_state(&e, &b->repair.defaults, now_ns, m->tcp);
-	return inspect_route(b, m, c, &e, now_ns);
+		sock_to_state(&e, &b->repair.defaults, now->ns, m->tcp);
+	return inspect_route(b, m, c, &e, now->ns);
+}
+
+/*
+ * References that a descriptor has by itself: one, and one more while several threads run, because
+ * then every system call holds one. A new socket tells; an old one may have been inherited.
+ */
+static u64 references_of_one(struct linux_backend *b)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sock_export e;
+	u64 refs = 1;
+
+	if (fd < 0)
+		return refs;
+	if (repair_export(&b->repair, fd, &e) == 0)
+		refs = e.file_refs;
+	close(fd);
+	return refs;
 }
 
 void backend_inspect(void *impl, struct move *moves, u32 n)
 {
 	struct linux_backend *b = impl;
-	struct sock_export probe;
-	struct timespec now;
+	struct inspection now = {.own_refs = references_of_one(b)};
+	struct timespec t;
 
-	/* While several threads run, every system call on a descriptor holds a reference to it:
-	 * how many are normal now, a socket of ours tells. */
-	if (repair_export(&b->repair, b->probe_fd, &probe))
-		probe.file_refs = 1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now.ns = (u64)t.tv_sec * NS_PER_S + (u64)t.tv_nsec;
+	now.nat = nat_tracking();
 	for (u32 i = 0; i < n; i++)
 		if (moves[i].status == STATUS_OK)
-			moves[i].status =
-				(u16)inspect_socket(b, &moves[i], probe.file_refs,
-			                            (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec);
+			moves[i].status = (u16)inspect_socket(b, &moves[i], &now);
 }

@@ -309,9 +309,6 @@ static int parts_create(struct linux_backend *b, u32 capacity, const char **ret_
 	err = conns_init(b);
 	if (err)
 		return err;
-	b->probe_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (b->probe_fd < 0)
-		return -errno;
 	err = programs_get(&b->repair.programs, ret_step);
 	if (!err)
 		err = steering_create(capacity, &b->steering, ret_step);
@@ -336,7 +333,7 @@ int linux_backend_create(const struct linux_backend_config *config,
 	if (!b)
 		return -ENOMEM;
 	b->config = *config;
-	b->probe_fd = -1;
+	nat_init(&b->nat);
 	b->repair.sys = config->sys ? config->sys : &linux_sys_direct;
 	b->repair.impl = b;
 	b->repair.inject = repair_inject;
@@ -361,8 +358,7 @@ void linux_backend_destroy(struct linux_backend *b)
 		steering_destroy(b->steering);
 	if (b->repair.programs)
 		programs_put(b->repair.programs);
-	if (b->probe_fd >= 0)
-		close(b->probe_fd);
+	nat_finish(&b->nat);
 	queue_scratch_free(&b->repair.scratch);
 	free(b->conns);
 	free(b);

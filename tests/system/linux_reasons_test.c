@@ -169,8 +169,9 @@ static void test_zero_copy(void **state)
 	assert_int_equal(setsockopt(f.c.fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), 0);
 	expect(&f, f.c.fd, STATUS_OK); /* the setting alone is no obstacle */
 	/* The peer's host loses it: the pages stay in use. */
-	env_run_peer(&f.e, "nft 'add table ip t; add chain ip t c { type filter hook input priority "
-	                   "0; }; add rule ip t c tcp dport %d drop'",
+	env_run_peer(&f.e,
+	             "nft 'add table ip t; add chain ip t c { type filter hook input priority "
+	             "0; }; add rule ip t c tcp dport %d drop'",
 	             ENV_PORT);
 	for (u32 i = 0; i < sizeof(page); i++)
 		page[i] = env_pattern(0, i);
@@ -186,8 +187,9 @@ static void test_urgent(void **state)
 	struct fixture f;
 
 	start(&f);
-	env_run_peer(&f.e, "nft 'add table ip t; add chain ip t c { type filter hook input priority "
-	                   "0; }; add rule ip t c tcp dport %d drop'",
+	env_run_peer(&f.e,
+	             "nft 'add table ip t; add chain ip t c { type filter hook input priority "
+	             "0; }; add rule ip t c tcp dport %d drop'",
 	             ENV_PORT);
 	assert_int_equal(send(f.c.fd, "!", 1, MSG_OOB), 1);
 	expect(&f, f.c.fd, STATUS_URGENT);
@@ -201,9 +203,8 @@ static void test_ip_options(void **state)
 	struct fixture f;
 
 	start(&f);
-	assert_int_equal(setsockopt(f.c.fd, IPPROTO_IP, IP_OPTIONS, record_route,
-	                            sizeof(record_route)),
-	                 0);
+	assert_int_equal(
+		setsockopt(f.c.fd, IPPROTO_IP, IP_OPTIONS, record_route, sizeof(record_route)), 0);
 	expect(&f, f.c.fd, STATUS_IP_OPTIONS);
 	assert_int_equal(setsockopt(f.c.fd, IPPROTO_IP, IP_OPTIONS, NULL, 0), 0);
 	expect(&f, f.c.fd, STATUS_OK);
@@ -406,7 +407,8 @@ static void test_shaping(void **state)
 	struct fixture f;
 
 	start(&f);
-	assert_int_equal(setsockopt(f.c.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
+	assert_int_equal(setsockopt(f.c.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)),
+	                 0);
 	expect(&f, f.c.fd, STATUS_SHAPED);
 	assert_int_equal(inspect(&f, f.c.fd).detail, rate);
 	setsockopt(f.c.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &unlimited, sizeof(unlimited));
@@ -429,11 +431,13 @@ static void test_not_quiet(void **state)
 	env_run("nft 'add table ip t; add chain ip t c { type filter hook input priority 0; };"
 	        "add rule ip t c tcp sport %d numgen inc mod 4 0 drop'",
 	        ENV_PORT);
-	do
+	do {
+		env_read(&f.c);
 		m = inspect(&f, f.c.fd);
-	while (m.status == STATUS_OK);
+	} while (m.status == STATUS_OK);
 	assert_int_equal(m.status, STATUS_NOT_QUIET);
 	do {
+		env_read(&f.c);
 		m = (struct move){.conn = (u64)f.c.fd, .flags = MOVE_UNQUIET};
 		f.e.ops.inspect(f.e.backend, &m, 1);
 	} while (!(env_export(f.c.fd).facts & EXPORT_OUT_OF_ORDER));
@@ -448,13 +452,22 @@ static void test_not_quiet(void **state)
 /* Local NAT: the peer sees other addresses than the socket does. */
 static void test_nat(void **state)
 {
+	struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(ENV_PORT)};
+	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(ENV_FIRST_PORT + 1)};
 	struct fixture f;
+	int fd;
 
 	start(&f);
-	env_close(&f.c, 1);
 	env_run("nft 'add table ip n; add chain ip n c { type nat hook output priority -100; };"
 	        "add rule ip n c ip daddr 10.9.0.42 dnat to 10.9.0.2'");
-	env_stop(&f.e);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	inet_pton(AF_INET, "10.9.0.42", &there.sin_addr);
+	assert_int_equal(connect(fd, (struct sockaddr *)&there, sizeof(there)), 0);
+	expect(&f, fd, STATUS_NAT);
+	expect(&f, f.c.fd, STATUS_OK); /* tracked or not, its addresses are those of the wire */
+	close(fd);
+	stop(&f);
 }
 
 int main(void)
