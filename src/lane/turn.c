@@ -145,6 +145,9 @@ bool lane_step(struct lane *l, u64 now_ns)
 	bool busy = false;
 
 	target_set_time(l->config.target, now_ns);
+	/* What was written since the last turn does not wait for a system call that receives. */
+	if (l->touched)
+		busy |= lane_send(l, now_ns);
 	for (u32 i = 0; i < l->config.n_ports; i++) {
 		if (!is_lost(l, i))
 			busy |= receive(l, (u16)i, now_ns) != 0;
