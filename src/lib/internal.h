@@ -63,6 +63,7 @@ struct lib_lane {
 	struct host *host;
 	struct device device;
 	struct port *port;
+	struct linux_backend *backend;
 	void *arena; /* mapping of the memfd that the target's state lies in */
 	size_t arena_bytes;
 	int arena_fd;
@@ -85,7 +86,7 @@ struct lib_lane {
 
 struct chimney_context {
 	struct chimney_context_options options;
-	struct linux_backend *backend;
+	u32 ifindex;
 	struct lib_lane *lanes;
 	u32 n_lanes;
 	_Atomic u32 next_lane;
@@ -102,9 +103,18 @@ int lib_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 
  */
 
 int lib_lane_start(struct lib_lane *l, struct chimney_context *context, u32 index) MUST_CHECK;
+/* Uploads and closes all its connections. */
+void lib_lane_bring_home(struct lib_lane *l);
 void lib_lane_stop(struct lib_lane *l);
 /* Once a turn of the lane, under its lock: moves and closes go on. True: more to do at once. */
 bool lib_lane_work(struct lib_lane *l);
+
+/* -- port.c -------------------------------------------------------------------------------------
+ */
+
+/* Opens the lane's port and the kernel as backend. */
+int lib_port_open(struct lib_lane *l) MUST_CHECK;
+void lib_port_close(struct lib_lane *l);
 
 /* -- ready.c ------------------------------------------------------------------------------------
  */
