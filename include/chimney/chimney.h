@@ -325,8 +325,11 @@ struct chimney_event {
 	char text[240];   /* one sentence */
 };
 
-/* Reads log entries with a number above `after`, oldest first; returns how many. */
-int chimney_context_log(struct chimney_context *context, uint64_t after,
+/*
+ * Reads a lane's log: entries with a number above `after`, oldest first. Returns how many; -EINVAL:
+ * no such lane. Every upload that a target asked for is in it, with the reason.
+ */
+int chimney_context_log(struct chimney_context *context, unsigned int lane, uint64_t after,
                         struct chimney_event *events, int max);
 
 /*

@@ -161,7 +161,6 @@ static int make_host(struct lib_lane *l)
 		.max_neighbors = 256,
 		.max_posted = max_of(o->max_connections, (u32)POSTED_MIN) * 2,
 		.max_parked = LIB_PARKED_MAX,
-		.max_changes = 4096,
 		.chunk_ns = (u64)o->chunk_us * NS_PER_US,
 	};
 	struct host_env env = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Query, statistics and the log: every number from the part that owns it. */
 #include "lib/internal.h"
+#include "tcp/verdict.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -33,11 +34,19 @@ static void info_from_target(const struct tcp_state *s, struct chimney_conn_info
 
 static void info_from_kernel(int fd, struct chimney_conn_info *info)
 {
-	struct tcp_info t = {0};
-	socklen_t len = sizeof(t);
+	/* The kernel's struct may be longer than that of the headers: the receive window follows the
+	 * send window (Linux 6.2). */
+	union {
+		struct tcp_info info;
+		u8 bytes[512];
+	} u = {0};
+	struct tcp_info t;
+	socklen_t len = sizeof(u);
+	u32 at = offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(t.tcpi_snd_wnd);
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &len))
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &u, &len))
 		return;
+	t = u.info;
 	info->state = t.tcpi_state;
 	info->srtt_ns = (u64)t.tcpi_rtt * NS_PER_US;
 	info->rttvar_ns = (u64)t.tcpi_rttvar * NS_PER_US;
@@ -47,7 +56,8 @@ static void info_from_kernel(int fd, struct chimney_conn_info *info)
 	                               ? UINT32_MAX
 	                               : t.tcpi_snd_ssthresh * t.tcpi_snd_mss;
 	info->snd_wnd_bytes = t.tcpi_snd_wnd;
-	info->rcv_wnd_bytes = t.tcpi_rcv_wnd;
+	if (len >= at + sizeof(info->rcv_wnd_bytes))
+		memcpy(&info->rcv_wnd_bytes, u.bytes + at, sizeof(info->rcv_wnd_bytes));
 	info->path_mtu = t.tcpi_pmtu;
 }
 
