@@ -39,6 +39,7 @@ static const char usage[] =
 	"      --xdp            port in XDP mode (AF_XDP) instead of TAP mode\n"
 	"      --sim            on the simulated wire: needs no privileges\n"
 	"      --seed N         of the simulated wire\n"
+	"      --log            print the library's log of events\n"
 	"      --json           print one JSON object and nothing else\n"
 	"  -q, --quiet          only the table\n"
 	"  -h, --help\n";
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{"xdp", no_argument, NULL, 'X'},
 	{"sim", no_argument, NULL, 'S'},
 	{"seed", required_argument, NULL, 'e'},
+	{"log", no_argument, NULL, 'l'},
 	{"json", no_argument, NULL, 'j'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"help", no_argument, NULL, 'h'},
@@ -100,6 +102,9 @@ static int parse_options(int argc, char **argv, struct demo_options *o)
 			break;
 		case 'S':
 			o->sim = true;
+			break;
+		case 'l':
+			o->log = true;
 			break;
 		case 'j':
 			o->json = true;

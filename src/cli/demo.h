@@ -36,6 +36,7 @@ struct demo_options {
 	bool sim;
 	bool xdp;
 	bool quiet;
+	bool log;
 	u64 seed; /* --sim */
 };
 

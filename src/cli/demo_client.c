@@ -346,6 +346,13 @@ static void obey(struct client *c, const struct demo_request *q)
 {
 	c->pending = *q;
 	switch (q->order) {
+	case DEMO_READY:
+		if (demo_net_accept_any_mac(DEMO_CLIENT_IF)) {
+			c->broken++;
+			snprintf(c->text, sizeof(c->text), "tc at the client's interface");
+		}
+		reply(c, q->order);
+		return;
 	case DEMO_CONNECT:
 		c->connect_goal = c->n + q->arg;
 		return;

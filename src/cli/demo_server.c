@@ -61,6 +61,8 @@ static void peer_broken(struct server *s, struct peer *p, int error)
 		snprintf(s->text, sizeof(s->text), "stream %u at the server: %s", p->stream,
 		         strerror(error));
 	s->broken++;
+	if (s->options->log)
+		fprintf(stderr, "    stream %u: %s\n", p->stream, strerror(error));
 	p->open = 0;
 	chimney_conn_watch(p->conn, 0);
 }
@@ -370,6 +372,20 @@ static void fill_counters(struct server *s, struct demo_report *r)
 		memcpy(r->text, s->text, sizeof(r->text));
 }
 
+/* --log: what the library has to say since the last order. */
+static void print_log(struct server *s)
+{
+	static uint64_t after;
+	struct chimney_event events[64];
+	int n;
+
+	while ((n = chimney_context_log(s->context, 0, after, events, ARRAY_SIZE(events))) > 0) {
+		for (int i = 0; i < n; i++)
+			fprintf(stderr, "    %s\n", events[i].text);
+		after = events[n - 1].number;
+	}
+}
+
 static void obey(struct server *s, const struct demo_request *q)
 {
 	struct demo_report r = {.order = q->order};
@@ -395,6 +411,8 @@ static void obey(struct server *s, const struct demo_request *q)
 		break;
 	}
 	fill_counters(s, &r);
+	if (s->options->log)
+		print_log(s);
 	if (write(s->control, &r, sizeof(r)) != sizeof(r))
 		_exit(1);
 }

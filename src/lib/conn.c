@@ -88,11 +88,10 @@ EXPORT int chimney_conn_release(struct chimney_conn *conn, int *ret_fd)
 {
 	struct lib_lane *l = conn->lane;
 	int fd = conn->fd, flags = conn->fd_flags;
-	int err = -EBUSY;
+	int err;
 
 	lane_lock(l->lane);
-	if (conn->side == HOST_IN_STACK)
-		err = host_release(l->host, conn->host);
+	err = host_release(l->host, conn->host);
 	if (!err)
 		lib_conn_free(conn, false);
 	lane_unlock(l->lane);
@@ -117,7 +116,7 @@ EXPORT void chimney_conn_close(struct chimney_conn *conn)
 	lib_list_remove(&l->ready, lib_link_ready, conn);
 	conn->closing = true;
 	l->closing++;
-	if (conn->side == HOST_IN_STACK && !host_release(l->host, conn->host))
+	if (!host_release(l->host, conn->host))
 		lib_conn_free(conn, true);
 	else
 		lane_wake(l->lane);
@@ -153,16 +152,11 @@ static ssize_t send_now(struct chimney_conn *conn, const void *data, size_t len)
 
 	if (conn->error)
 		return -conn->error;
-	if (conn->side == HOST_IN_STACK) {
-		n = send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		n = n < 0 ? -errno : n;
-	} else {
-		host_send(conn->lane->host, &call, 1);
-		n = call.taken;
-		if (n > 0)
-			lane_touch(conn->lane->lane);
-	}
-	if (n == -EINPROGRESS)
+	host_send(conn->lane->host, &call, 1);
+	n = call.taken;
+	if (n > 0)
+		lane_touch(conn->lane->lane);
+	if (n == -EINPROGRESS || (!n && len))
 		n = -EAGAIN;
 	if (n == -EAGAIN || (n >= 0 && (size_t)n < len))
 		conn->avail &= ~(u32)CHIMNEY_WRITABLE;
@@ -195,19 +189,15 @@ static ssize_t recv_now(struct chimney_conn *conn, void *data, size_t len, bool 
 
 	if (conn->posted_recv)
 		return -EBUSY;
-	if (conn->side == HOST_IN_STACK) {
-		n = recv(conn->fd, data, len, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
-		n = n < 0 ? -errno : n;
-	} else {
-		host_receive(conn->lane->host, &call, 1);
-		n = call.taken;
-		if (n > 0 && !peek)
-			lane_touch(conn->lane->lane);
-	}
-	if (n == -ESHUTDOWN)
-		n = 0;
-	if (n == -EINPROGRESS)
+	host_receive(conn->lane->host, &call, 1);
+	n = call.taken;
+	if (n > 0 && !peek)
+		lane_touch(conn->lane->lane);
+	/* The device's word for "nothing there" is 0, and for the end an error of its own. */
+	if (n == -EINPROGRESS || !n)
 		n = -EAGAIN;
+	else if (n == -ESHUTDOWN)
+		n = 0;
 	if (n == -EAGAIN && conn->error)
 		n = -conn->error;
 	/* A short read has drained it: the next arrival tells. The FIN behind it tells, too. */
@@ -241,12 +231,10 @@ EXPORT int chimney_conn_shutdown(struct chimney_conn *conn)
 	int err;
 
 	lane_lock(l->lane);
-	if (conn->side == HOST_IN_STACK) {
-		err = shutdown(conn->fd, SHUT_WR) ? -errno : 0;
-	} else {
-		err = host_disconnect(l->host, &call);
-		lane_touch(l->lane);
-	}
+	err = host_disconnect(l->host, &call);
+	if (!err)
+		host_pump(l->host, conn->host);
+	lane_touch(l->lane);
 	lane_unlock(l->lane);
 	return err;
 }

@@ -159,7 +159,7 @@ static void finish_closing(struct lib_lane *l)
 {
 	for (struct chimney_conn *c = l->all.head, *next; c; c = next) {
 		next = c->all.next;
-		if (c->closing && c->side == HOST_IN_STACK && !host_release(l->host, c->host))
+		if (c->closing && !host_release(l->host, c->host))
 			lib_conn_free(c, true);
 	}
 	free(l->closing_moves);

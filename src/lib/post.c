@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { SHUTDOWN_COOKIE_BIT = 63 };
-
 static int post_error(int err)
 {
 	switch (err) {
@@ -35,7 +33,7 @@ EXPORT int chimney_conn_post_send(struct chimney_conn *conn, const void *data, s
 	call.len = (u32)len;
 	lane_lock(l->lane);
 	err = conn->error ? -EPIPE : host_post_send(l->host, &call);
-	if (!err && conn->side == HOST_IN_STACK) {
+	if (!err) {
 		lib_kernel_watch(conn);
 		host_pump(l->host, conn->host);
 	}
@@ -59,10 +57,8 @@ EXPORT int chimney_conn_post_recv(struct chimney_conn *conn, void *data, size_t 
 	err = host_post_receive(l->host, &call);
 	if (!err) {
 		conn->posted_recv++;
-		if (conn->side == HOST_IN_STACK) {
-			lib_kernel_watch(conn);
-			host_pump(l->host, conn->host);
-		}
+		lib_kernel_watch(conn);
+		host_pump(l->host, conn->host);
 		lane_touch(l->lane);
 	}
 	lane_unlock(l->lane);
