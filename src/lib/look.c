@@ -2,6 +2,7 @@
 /* Query, statistics and the log: every number from the part that owns it. */
 #include "lib/internal.h"
 #include "tcp/verdict.h"
+#include "wire/reason.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -126,8 +127,11 @@ static void add_target(struct lib_lane *l, struct chimney_stats *s)
 	target_usage(l->target, &u);
 	s->bytes_per_connection = u.bytes_per_connection;
 	s->retransmits += c->retransmit_segs;
-	for (u32 i = 0; i < ARRAY_SIZE(c->dropped); i++)
-		s->segments_dropped += c->dropped[i];
+	/* Reasons of the parser, of the engine, and those that send a frame to the host. */
+	for (u32 i = 0; i < TCP_TO_HOST_NO_CONNECTION; i++) {
+		if (i >= WIRE_REASONS || wire_reason_is_drop((enum wire_reason)i))
+			s->segments_dropped += c->reasons[i];
+	}
 }
 
 EXPORT int chimney_context_stats(struct chimney_context *context, struct chimney_stats *ret_stats)

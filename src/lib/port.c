@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-	FRAME_MARK = 0x63680000, /* of frames that a lane sends, for the tc programs */
+
 	RESOLVE_WAIT_MS = 100,
 };
 
@@ -43,7 +43,7 @@ static int open_tap(struct lib_lane *l)
 		.pool = target_pool(l->target),
 		.ifindex = l->context->ifindex,
 		.queue_frames = max_of(l->context->options.max_connections, 4096u),
-		.mark = FRAME_MARK,
+		.mark = STEER_LANE_MARK,
 	};
 	const char *step = "?";
 	int err = port_tap_create(&config, &l->port, &step);

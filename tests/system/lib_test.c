@@ -32,6 +32,12 @@ struct fixture {
 	int n;
 };
 
+/* What an application would hang on a connection. */
+static void *user_of(int i)
+{
+	return (void *)(uintptr_t)(i + 100);
+}
+
 static struct fixture fixture_open(int n, uint32_t flags)
 {
 	struct chimney_context_options o = CHIMNEY_CONTEXT_OPTIONS_INIT;
@@ -49,7 +55,7 @@ static struct fixture fixture_open(int n, uint32_t flags)
 
 		assert_true(fd >= 0);
 		f.peer[i] = peer_next++;
-		assert_int_equal(chimney_conn_adopt(f.context, fd, -1, &f.conn[i], &f.conn[i]), 0);
+		assert_int_equal(chimney_conn_adopt(f.context, fd, -1, user_of(i), &f.conn[i]), 0);
 	}
 	return f;
 }
@@ -250,7 +256,7 @@ static void readiness_level(void **state)
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(wait_ready(&f, ready, 4), 1);
 			assert_ptr_equal(ready[0].conn, f.conn[0]);
-			assert_ptr_equal(ready[0].user, &f.conn[0]);
+			assert_ptr_equal(ready[0].user, user_of(0));
 			assert_true(ready[0].events & CHIMNEY_READABLE);
 		}
 		assert_int_equal(chimney_conn_recv(f.conn[0], buf, sizeof(buf), 0), 4);
