@@ -126,6 +126,8 @@ void lib_signal(struct lib_lane *l);
 void lib_unsignal(struct lib_lane *l);
 /* Waits until the connection may be ready for `events`; no lock held. */
 void lib_wait(struct chimney_conn *conn, u32 events);
+/* Takes up to about `max` of the kernel's edges over, and lets posted buffers go on. */
+void lib_collect_kernel(struct lib_lane *l, int max);
 /* Registers the descriptor at the lane's kernel_epoll, once. */
 int lib_kernel_watch(struct chimney_conn *conn);
 void lib_list_push(struct lib_list *list, struct lib_link *(*link)(struct chimney_conn *),

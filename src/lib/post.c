@@ -133,6 +133,7 @@ EXPORT int chimney_lane_completions(struct chimney_context *context, unsigned in
 		return -EINVAL;
 	l = &context->lanes[lane];
 	lane_lock(l->lane);
+	lib_collect_kernel(l, max);
 	while (l->done_n && n < max) {
 		done[n++] = l->done[l->done_at];
 		l->done_at = (l->done_at + 1) % l->done_cap;

@@ -144,8 +144,7 @@ EXPORT int chimney_lane_fd(const struct chimney_context *context, unsigned int l
 	return lane < context->n_lanes ? context->lanes[lane].outer_epoll : -1;
 }
 
-/* Takes the kernel's edges over into `avail`. */
-static void collect_kernel(struct lib_lane *l, int max)
+void lib_collect_kernel(struct lib_lane *l, int max)
 {
 	struct epoll_event events[64];
 	int n;
@@ -167,6 +166,7 @@ static void collect_kernel(struct lib_lane *l, int max)
 				avail |= CHIMNEY_WRITABLE;
 			if (e & EPOLLERR)
 				avail |= CHIMNEY_ERROR;
+			host_pump(l->host, conn->host);
 			lib_ready(conn, avail);
 		}
 		max -= n;
@@ -184,7 +184,7 @@ EXPORT int chimney_lane_ready(struct chimney_context *context, unsigned int lane
 		return -EINVAL;
 	l = &context->lanes[lane];
 	lane_lock(l->lane);
-	collect_kernel(l, max);
+	lib_collect_kernel(l, max);
 	/* Level-triggered ones go back to the end of the list: each is looked at once a call. */
 	for (round = l->ready.n; round && n < max; round--) {
 		struct chimney_conn *conn = l->ready.head;

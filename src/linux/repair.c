@@ -165,6 +165,13 @@ int repair_disconnect(struct repair *r, int fd, struct linux_conn *conn)
 	struct sockaddr_storage addr;
 	socklen_t len;
 
+	/*
+	 * A socket that goes from ESTABLISHED or CLOSE_WAIT to CLOSE counts as a reset
+	 * (EstabResets), and nothing was reset here. With its FIN in the queue it goes from another
+	 * state; in repair mode, with the send queue selected, the FIN is not sent.
+	 */
+	if (!repair_set_int(r, fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE))
+		(void)!shutdown(fd, SHUT_WR);
 	if (r->sys->connect(fd, &unspec, sizeof(unspec)))
 		return -errno;
 	conn->flags &= (u8)~CONN_UNBOUND;
