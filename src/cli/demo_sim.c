@@ -5,7 +5,6 @@
  */
 #include "cli/demo.h"
 #include "sim/world.h"
-#include "tcp/verdict.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +65,7 @@ static int sim_control_run(struct sim_story *s, u64 *ret_retransmits)
 	if (!w)
 		return -ENOMEM;
 	if (world_connect(w) && world_finish(w, SIM_LIMIT_S * NS_PER_S))
-		*ret_retransmits = soft_engine_counters(w->machine[!s->server]->soft)->retransmit_segs;
+		*ret_retransmits = world_retransmits(w, !s->server);
 	else
 		err = sim_wrong(s, w, "the control run");
 	world_destroy(w);
@@ -162,7 +161,7 @@ static int sim_story(struct sim_story *s)
 /* Every byte was compared by the world itself, which stops at the first that is wrong. */
 static void sim_count(struct sim_story *s, u64 control)
 {
-	u64 sent_again = soft_engine_counters(s->world->machine[!s->server]->soft)->retransmit_segs;
+	u64 sent_again = world_retransmits(s->world, !s->server);
 
 	for (u32 i = 0; i < s->world->config.conns; i++) {
 		s->out->bytes_verified += s->world->streams[i].end[0].received;

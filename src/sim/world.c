@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "sim/world.h"
+#include "tcp/verdict.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -383,4 +384,9 @@ bool world_settle(struct world *w)
 	expect_empty(w, 0);
 	expect_empty(w, 1);
 	return !w->wrong[0];
+}
+
+u64 world_retransmits(const struct world *w, u32 machine)
+{
+	return soft_engine_counters(w->machine[machine]->soft)->retransmit_segs;
 }

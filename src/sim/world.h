@@ -95,6 +95,9 @@ bool world_move(struct world *w, u32 machine, u64 mask, bool upload, u32 *ret_mo
 /* Everything back in the hosts, everything closed: no buffer and no object may be left. */
 bool world_settle(struct world *w);
 
+/* Segments that a machine's host stack has sent again. */
+u64 world_retransmits(const struct world *w, u32 machine);
+
 /* Says what is wrong, once. */
 __attribute__((format(printf, 2, 3))) void world_wrong(struct world *w, const char *format, ...);
 
