@@ -298,3 +298,9 @@ void calls_end(struct target *t, struct target_conn *c, enum status status)
 		                                          .host = was.host});
 	}
 }
+
+void calls_orphaned(struct target *t, struct target_conn *c)
+{
+	c->flags &= (u16)~TC_ORPHANED;
+	calls_end(t, c, STATUS_UPLOAD_IN_PROGRESS);
+}

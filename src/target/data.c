@@ -8,7 +8,7 @@
  */
 
 /* The connection and whether the call may go ahead on it. */
-static enum status look_up(const struct target *t, handle h, enum legal_call call,
+static enum status look_up(struct target *t, handle h, enum legal_call call,
                            struct target_conn **ret_conn)
 {
 	struct target_conn *c = conn_find(t, h);
@@ -16,6 +16,8 @@ static enum status look_up(const struct target *t, handle h, enum legal_call cal
 	*ret_conn = c;
 	if (unlikely(!c))
 		return STATUS_STALE_HANDLE;
+	if (unlikely(c->flags & TC_ORPHANED))
+		calls_orphaned(t, c);
 	return legal_check(conn_state(t, c), call);
 }
 

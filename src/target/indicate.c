@@ -296,6 +296,8 @@ void serve(struct target *t, struct target_conn *c)
 	if (c->state == OBJECT_UPLOADING || c->eng == NIL)
 		return; /* after a roll-back */
 	c->events = 0;
+	if (unlikely(c->flags & TC_ORPHANED))
+		calls_orphaned(t, c);
 	if (c->state == OBJECT_ABORTED)
 		return;
 	may = legal_verdict(conn_state(t, c), LEGAL_CALL_INDICATE);

@@ -51,6 +51,7 @@ enum conn_flag {
 	TC_TIMED = 1 << 9,     /* on the push list */
 	TC_ABORTING = 1 << 10, /* we abort it */
 	TC_CLOSED = 1 << 11,   /* the engine says that nothing more will happen */
+	TC_ORPHANED = 1 << 13, /* its posted calls are a former owner's */
 	TC_STARVED = 1 << 12,  /* on the list of those that wait for buffers, not for ACKs */
 };
 
@@ -338,6 +339,8 @@ bool calls_pump(struct target *t, struct target_conn *c);
 bool calls_fill(struct target *t, struct target_conn *c);
 /* Completes everything with `status`, in order. */
 void calls_end(struct target *t, struct target_conn *c, enum status status);
+/* Hands back what a former owner posted: its memory is not ours to read or write. */
+void calls_orphaned(struct target *t, struct target_conn *c);
 void push_timer_stop(struct target *t, struct target_conn *c);
 void push_timers(struct target *t);
 

@@ -95,10 +95,8 @@ void rebuild_derived(struct target *t)
 
 static void settle_conn(struct target *t, struct target_conn *c)
 {
-	/* Their memory was the old owner's; their bytes so far are in the engine. */
-	c->send_head = c->send_tail = NIL;
-	c->recv_head = c->recv_tail = NIL;
-	c->n_posted = 0;
+	if (c->send_head != NIL || c->recv_head != NIL)
+		c->flags |= TC_ORPHANED;
 	c->flags |= TC_ARMED;
 	if (c->state == OBJECT_OFFLOADING) {
 		conn_free(t, c);
@@ -123,7 +121,7 @@ void rebuild_settle(struct target *t)
 		if (p->state == OBJECT_OFFLOADING)
 			path_free(t, p);
 		else if (p->state == OBJECT_UPLOADING)
-			p->state = p->before;
+			path_set_state(t, p, p->before);
 	}
 	for (u32 i = 0; i < t->neighbor_slots.count; i++) {
 		struct target_neighbor *n = &t->neighbors[i];
@@ -133,10 +131,6 @@ void rebuild_settle(struct target *t)
 		if (n->state == OBJECT_OFFLOADING)
 			neighbor_free(t, n);
 		else if (n->state == OBJECT_UPLOADING)
-			n->state = n->before;
+			neighbor_set_state(t, n, n->before);
 	}
-	t->push_head = t->push_tail = NIL;
-	for (u32 i = 0; i < t->config.posted; i++)
-		t->calls[i].taken = 0;
-	calls_rebuild(t);
 }

@@ -94,8 +94,9 @@ int target_init(struct target *t, void *arena, const struct target_config *confi
 
 /*
  * A target over an arena that holds one (its owner died, or handed it over). Objects stay with
- * their handles. Half-done offloads are freed, uploads that were not committed resume, posted
- * calls, whose memory may be gone, are forgotten. -EINVAL: not an arena of this configuration.
+ * their handles. Half-done offloads are freed, uploads that were not committed resume. Posted
+ * calls complete with UPLOAD_IN_PROGRESS, with what they hold: their memory is not touched any
+ * more. -EINVAL: not an arena of this configuration.
  */
 int target_attach(struct target *t, void *arena, const struct target_config *config,
                   u64 now_ns) MUST_CHECK;
