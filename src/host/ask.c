@@ -3,20 +3,52 @@
  */
 #include "host/priv.h"
 
-void mover_ask(struct host *h, struct host_conn *conn, u8 reason)
+static void push(struct host *h, struct fifo *q, struct host_conn *conn)
 {
 	u32 index = conn_index(h, conn);
 
+	conn->flags |= CONN_ASKED | CONN_MUST;
+	conn->asked_next = NIL;
+	if (q->head == NIL)
+		q->head = index;
+	else
+		h->conn[q->tail].asked_next = index;
+	q->tail = index;
+}
+
+void mover_ask(struct host *h, struct host_conn *conn, u8 reason)
+{
 	if (conn->flags & CONN_ASKED || conn->side == HOST_IN_STACK)
 		return;
-	conn->flags |= CONN_ASKED;
 	conn->ask_reason = reason;
-	conn->asked_next = NIL;
+	push(h, &h->asked, conn);
+}
+
+/* Whoever asked once does not do so again: it is the host's part to try until it works. */
+void mover_ask_again(struct host *h, struct host_conn *conn)
+{
+	if (conn->flags & CONN_ASKED)
+		return;
+	if (h->again.head == NIL)
+		h->again_ns = host_now(h) + RETRY_NS;
+	push(h, &h->again, conn);
+}
+
+void mover_retry(struct host *h)
+{
+	if (h->again.head == NIL || host_now(h) < h->again_ns)
+		return;
 	if (h->asked.head == NIL)
-		h->asked.head = index;
+		h->asked.head = h->again.head;
 	else
-		h->conn[h->asked.tail].asked_next = index;
-	h->asked.tail = index;
+		h->conn[h->asked.tail].asked_next = h->again.head;
+	h->asked.tail = h->again.tail;
+	h->again = (struct fifo){NIL, NIL};
+}
+
+u64 host_next_deadline(const struct host *h)
+{
+	return h->again.head == NIL ? UINT64_MAX : h->again_ns;
 }
 
 void mover_ask_path(struct host *h, u32 path)

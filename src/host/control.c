@@ -403,6 +403,9 @@ static void invalidated(struct host *h, const struct block *b)
 		h->path[index].object = OBJECT_INVALID;
 	else
 		h->conn[index].object = OBJECT_INVALID;
+	/* A device asks for what depends on an object, not for the object itself. */
+	if (b->layer == LAYER_TCP)
+		mover_ask(h, &h->conn[index], UPLOAD_INVALID_STATE);
 	host_log(h, &(struct host_event){
 			    .kind = HOST_EVENT_INVALIDATED, .layer = b->layer, .object = b->host});
 }

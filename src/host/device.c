@@ -37,8 +37,6 @@ static void log_all(struct host *h, u8 kind, u64 detail)
 
 static void upload_requested(struct host *h, struct host_conn *c, u64 reason)
 {
-	if (c->flags & CONN_ASKED)
-		return;
 	h->counters.upload_requests++;
 	/* Also where an administrator wanted it at the device: granted, and said (R73). */
 	host_log(h, &(struct host_event){.kind = HOST_EVENT_UPLOAD_REQUESTED,

@@ -54,6 +54,20 @@ void framing_put(struct host *h, u32 neighbor)
 	(void)!slots_release(&h->neighbor_slots, slots_handle(&h->neighbor_slots, neighbor));
 }
 
+/* May it wait for its next dependents (R43)? Not when it is of no use to them. */
+static bool stays(const struct host *h, const struct host_neighbor *n)
+{
+	return h->config.parents_late && !h->reaping && n->object != OBJECT_INVALID;
+}
+
+void framing_unused(struct host *h, u32 neighbor)
+{
+	const struct host_neighbor *n = &h->neighbor[neighbor];
+
+	if (!n->refs && n->device != HANDLE_NONE && n->object != OBJECT_UPLOADING && !stays(h, n))
+		control_mark(h, LAYER_NEIGHBOR, neighbor, DIRTY_REAP); /* R42 */
+}
+
 void framing_want(struct host *h, u32 neighbor)
 {
 	struct host_neighbor *n = &h->neighbor[neighbor];
@@ -182,8 +196,9 @@ void framing_leave(struct host *h, struct block_list *list)
 		struct block *b = block_at(list, i);
 		struct host_neighbor *n = &h->neighbor[(u32)b->host];
 
-		if (b->layer != LAYER_NEIGHBOR || n->leaving != n->refs || n->wanted ||
-		    n->device == HANDLE_NONE || list->n_neighbors == list->cap_neighbors)
+		if (b->layer != LAYER_NEIGHBOR || stays(h, n) || n->leaving != n->refs ||
+		    n->wanted || n->device == HANDLE_NONE ||
+		    list->n_neighbors == list->cap_neighbors)
 			continue;
 		b->device = n->device;
 		b->state = list->n_neighbors++;

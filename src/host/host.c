@@ -120,6 +120,7 @@ struct host *host_init(void *mem, const struct host_config *config, const struct
 	for (u32 i = 0; i < CHUNKS; i++)
 		h->chunk[i].list.pool = env->pool;
 	h->asked = (struct fifo){NIL, NIL};
+	h->again = (struct fifo){NIL, NIL};
 	h->estimate_ns[0] = h->config.estimate_ns;
 	h->estimate_ns[1] = h->config.estimate_ns;
 	park_init(h);

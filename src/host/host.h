@@ -270,6 +270,10 @@ enum host_progress {
  * the host asked for. Call it in every turn of the lane. */
 enum host_progress host_step(struct host *h);
 
+/* When host_step() has something to do by itself; UINT64_MAX: never. An upload that the device
+ * asked for and that had to be undone is tried again after a while. */
+u64 host_next_deadline(const struct host *h);
+
 /* Steps until nothing is left to do, waiting by env.wait. -EDEADLK: the device has not completed
  * and there is no env.wait. */
 MUST_CHECK int host_run(struct host *h);

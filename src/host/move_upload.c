@@ -80,6 +80,8 @@ static void keep(struct host *h, struct chunk *c, u32 i)
 	                                 .object = conn_handle(h, conn),
 	                                 .reason = conn->last_status,
 	                                 .detail = conn->last_detail});
+	if (conn->flags & CONN_MUST)
+		mover_ask_again(h, conn);
 	mover_in_chimney(h, c, i);
 }
 

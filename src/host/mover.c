@@ -112,6 +112,7 @@ void mover_in_host(struct host *h, struct chunk *c, u32 i)
 	conn->object = OBJECT_IN_HOST;
 	conn->device = HANDLE_NONE;
 	conn->dirty = 0;
+	conn->flags &= ~CONN_MUST;
 	conn->side = HOST_IN_STACK;
 	c->stage[i] = ENTRY_OUT;
 	switch_settle(h, conn);
@@ -125,6 +126,10 @@ void mover_in_chimney(struct host *h, struct chunk *c, u32 i)
 	conn->side = HOST_IN_CHIMNEY;
 	c->stage[i] = ENTRY_OUT;
 	park_forward(h, conn);
+	/* Not told to the device as one of its dependents then. */
+	if (h->path[conn->path].object == OBJECT_INVALID ||
+	    h->neighbor[h->path[conn->path].neighbor].object == OBJECT_INVALID)
+		mover_ask(h, conn, UPLOAD_INVALID_STATE);
 	switch_settle(h, conn);
 }
 
@@ -323,6 +328,7 @@ enum host_progress host_step(struct host *h)
 	enum host_progress progress = HOST_IDLE;
 
 	park_late(h);
+	mover_retry(h);
 	if (h->next && h->next->phase == CHUNK_RESERVING) {
 		if (go_on(h, h->next) == HOST_WAITING)
 			return HOST_WAITING;

@@ -178,6 +178,13 @@ u32 network_block(struct host *h, struct chunk *c, u32 path)
 	return p->block;
 }
 
+/* May it wait for its next dependents (R43)? Not when it is of no use to them. */
+static bool stays(const struct host *h, const struct host_path *p)
+{
+	return h->config.parents_late && !h->reaping && p->object != OBJECT_INVALID &&
+	       h->neighbor[p->neighbor].object != OBJECT_INVALID;
+}
+
 /* A path that is not at the device any more, or never got there. */
 static void is_in_host(struct host *h, struct host_path *p)
 {
@@ -187,8 +194,8 @@ static void is_in_host(struct host *h, struct host_path *p)
 	p->device = HANDLE_NONE;
 	if (p->want != NIL)
 		control_mark(h, LAYER_PATH, (u32)(p - h->path), DIRTY_PARENT);
-	if (--n->refs == 0 && n->object == OBJECT_OFFLOADED && !h->config.parents_late)
-		control_mark(h, LAYER_NEIGHBOR, p->neighbor, DIRTY_REAP); /* R42 */
+	n->refs--;
+	framing_unused(h, p->neighbor);
 }
 
 void network_complete(struct host *h, struct chunk *c, struct completion *done)
@@ -230,7 +237,7 @@ void network_drop(struct host *h, u32 path)
 {
 	struct host_path *p = &h->path[path];
 
-	if (--p->refs == 0 && p->device != HANDLE_NONE && !h->config.parents_late)
+	if (--p->refs == 0 && p->device != HANDLE_NONE && !stays(h, p))
 		control_mark(h, LAYER_PATH, path, DIRTY_REAP); /* R42 */
 }
 
@@ -255,14 +262,12 @@ u32 network_holder(struct host *h, struct block_list *list, u32 path)
 /* R80: the layer adds a block of its own when its last dependent goes, else it only passes on. */
 void network_leave(struct host *h, struct block_list *list)
 {
-	if (h->config.parents_late && !h->reaping)
-		return;
 	for (u32 i = 0; i < list->n_blocks; i++) {
 		struct block *b = block_at(list, i);
 		struct host_path *p = &h->path[(u32)b->host];
 
-		if (b->layer != LAYER_PATH || p->leaving != p->refs || p->device == HANDLE_NONE ||
-		    p->telling || list->n_paths == list->cap_paths)
+		if (b->layer != LAYER_PATH || stays(h, p) || p->leaving != p->refs ||
+		    p->device == HANDLE_NONE || p->telling || list->n_paths == list->cap_paths)
 			continue;
 		b->device = p->device;
 		b->state = list->n_paths++;
@@ -281,7 +286,7 @@ void network_keep(struct host *h, struct block_list *list)
 		if (b->layer != LAYER_PATH)
 			continue;
 		if (b->device == HANDLE_NONE) { /* could not go along */
-			if (!p->refs && p->device != HANDLE_NONE && !h->config.parents_late)
+			if (!p->refs && p->device != HANDLE_NONE && !stays(h, p))
 				control_mark(h, LAYER_PATH, (u32)b->host, DIRTY_REAP);
 			continue;
 		}
@@ -357,9 +362,8 @@ void network_reparented(struct host *h, u32 path, u32 neighbor)
 	network_attach(h, path, neighbor);
 	if (p->device != HANDLE_NONE) {
 		h->neighbor[neighbor].refs++;
-		if (--h->neighbor[old].refs == 0 && h->neighbor[old].device != HANDLE_NONE &&
-		    !h->config.parents_late)
-			control_mark(h, LAYER_NEIGHBOR, old, DIRTY_REAP);
+		h->neighbor[old].refs--;
+		framing_unused(h, old);
 	}
 	if (p->want == neighbor) {
 		p->want = NIL;

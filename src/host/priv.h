@@ -11,6 +11,7 @@
 enum {
 	INSPECT_BATCH = 64,
 	DATA_BATCH = 64,
+	RETRY_NS = 10000000, /* until an upload that had to be undone is tried again */
 	CONTROL_STATES = 64, /* states of one layer in an update list */
 	CHUNKS = 2,          /* one is moved while the next is on hold */
 };
@@ -76,6 +77,7 @@ enum conn_flags {
 	CONN_ASKED = 1 << 3,   /* in the queue of uploads */
 	CONN_DEAD = 1 << 4,    /* reset, timed out or closed: nothing left to import */
 	CONN_ABORTED = 1 << 5, /* the device said so */
+	CONN_MUST = 1 << 6,    /* its upload was asked for: tried until it is done */
 };
 
 struct host_conn {
@@ -221,6 +223,8 @@ struct host {
 	struct chunk *current, *next;
 	struct job job;
 	struct fifo asked; /* connections to upload without a job */
+	struct fifo again; /* those whose upload failed, to be asked for anew */
+	u64 again_ns;      /* when */
 	u64 stamp;         /* of the list being built */
 	u64 estimate_ns[2];
 	u32 chunk_number;
@@ -301,6 +305,8 @@ void framing_put(struct host *h, u32 neighbor);
 /* A path is about to move there, or not any more. */
 void framing_want(struct host *h, u32 neighbor);
 void framing_unwant(struct host *h, u32 neighbor);
+/* Nothing may hang below it any more: then it is uploaded, now or later. */
+void framing_unused(struct host *h, u32 neighbor);
 /* The ladder of an offload, downwards: may it be, and the needs. */
 enum status framing_offer(struct host *h, struct chunk *c, u32 neighbor,
                           const struct host_candidate *who);
@@ -375,6 +381,9 @@ void switch_candidate(const struct host *h, const struct host_conn *conn,
 
 /* Uploads without a move, queued: of one, of all below a path or a neighbor (ask.c). */
 void mover_ask(struct host *h, struct host_conn *conn, u8 reason);
+void mover_ask_again(struct host *h, struct host_conn *conn);
+/* Those whose time has come. */
+void mover_retry(struct host *h);
 void mover_ask_path(struct host *h, u32 path);
 void mover_ask_neighbor(struct host *h, u32 neighbor);
 struct chunk *mover_chunk(struct host *h, bool upload);

@@ -203,6 +203,7 @@ u64 machine_next_ns(const struct machine *m)
 {
 	u64 next = min_of(target_next_deadline(m->target), soft_next_deadline(m->soft));
 
+	next = min_of(next, host_next_deadline(m->host));
 	if (m->busy || m->owes)
 		next = min_of(next, m->now_ns + m->config.turn_ns);
 	return max_of(next, m->now_ns);

@@ -6,7 +6,6 @@
 enum {
 	MOVES_MAX = 256,
 	LOOKS_MAX = 4,
-	LIMIT_NS = 1000, /* seconds, for streams to end after the storm */
 };
 
 static const char *const words[STORM_OPS] = {
@@ -76,8 +75,9 @@ static void look_at_move(struct storm *s, u32 side)
 	s->moving[side] = false;
 	for (u32 i = 0; i < s->n_moves[side]; i++) {
 		if (!is_expected(s->moves[side][i].status))
-			world_wrong(s->w, "a move on machine %u ended with %s", side,
-			            status_word(s->moves[side][i].status));
+			world_wrong(s->w, "a move on machine %u ended with %s, %llu", side,
+			            status_word(s->moves[side][i].status),
+			            (unsigned long long)s->moves[side][i].detail);
 	}
 }
 
@@ -289,9 +289,7 @@ static enum storm_op draw(struct storm *s)
 	if (s->paused[0] || s->paused[1])
 		return STORM_PAUSE;
 	do {
-		op = prng_below(&s->prng, 2)   ? prng_below(&s->prng, STORM_ASK_ALL)
-		     : prng_below(&s->prng, 2) ? prng_below(&s->prng, 2)
-		                               : prng_below(&s->prng, STORM_OPS);
+		op = prng_below(&s->prng, prng_below(&s->prng, 2) ? STORM_OPS : STORM_MAC);
 	} while (s->config->disabled & 1u << op);
 	return op;
 }
@@ -330,7 +328,7 @@ static bool calm(struct storm *s)
 	}
 	look_at_move(s, 0);
 	look_at_move(s, 1);
-	return world_finish(w, LIMIT_NS * NS_PER_S) && world_settle(w);
+	return world_finish(w) && world_settle(w);
 }
 
 bool storm_run(const struct storm_config *config, struct storm_result *ret)

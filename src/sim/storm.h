@@ -42,7 +42,7 @@ struct storm_result {
 	u64 turns;
 	u32 done[STORM_OPS];
 	struct host_counters host[2];
-	char wrong[200]; /* empty: all went well */
+	char wrong[600]; /* empty: all went well */
 	u32 round;       /* where it stopped */
 };
 

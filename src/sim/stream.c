@@ -185,24 +185,52 @@ void streams_run(struct world *w, u32 side)
 	}
 }
 
-const char *streams_state(const struct world *w)
+static void describe(struct world *w, u32 stream, u32 side, char *text, size_t size)
 {
-	static char text[120];
+	struct machine *m = w->machine[side];
+	const struct stream_end *e = &w->streams[stream].end[side];
+	struct host_conn_info info = {0};
+	struct tcp_state s = {0};
+	bool target = !host_query(m->host, e->host, &s);
+	const struct tcp_delegated *d = &s.d;
 
-	snprintf(text, sizeof(text), "all done");
+	(void)!host_conn_info(m->host, e->host, &info);
+	if (!target && !soft_look(m->soft, e->soft, &s))
+		memset(&s, 0, sizeof(s));
+	snprintf(text, size,
+	         "; end %u %s side %u object %u queued %u there %u: state %u una %u nxt %u max %u "
+	         "wnd %u cwnd %u backoff %u rtx %lld persist %lld rcv_nxt %u rcv_wnd %u send %u "
+	         "recv %u ooo %u fin %x",
+	         side, target ? "target" : "stack", info.side, info.object, info.queued,
+	         info.at_device, d->state, d->snd_una.n, d->snd_nxt.n, d->snd_max.n, d->snd_wnd,
+	         d->cwnd_bytes, d->rto_backoff, (long long)d->retransmit_left_ns,
+	         (long long)d->persist_left_ns, d->rcv_nxt.n, d->rcv_wnd, d->send.len, d->recv.len,
+	         d->ooo.n, d->fin);
+}
+
+static bool is_done(const struct world *w, const struct stream *s, u32 side)
+{
+	return s->end[side].received == s->end[!side].total &&
+	       (w->config.keep_open || (s->end[side].eof && s->end[side].fin));
+}
+
+const char *streams_state(struct world *w)
+{
+	static char text[560];
+
 	for (u32 i = 0; i < w->config.conns; i++) {
-		for (u32 side = 0; side < 2; side++) {
-			const struct stream_end *e = &w->streams[i].end[side];
-			const struct stream_end *peer = &w->streams[i].end[!side];
+		const struct stream_end *e = w->streams[i].end;
+		int n;
 
-			if (e->received == peer->total &&
-			    (w->config.keep_open || (e->eof && e->fin)))
-				continue;
-			snprintf(text, sizeof(text),
-			         "stream %u end %u received %u of %u (peer sent %u), eof %u fin %u",
-			         i, side, e->received, peer->total, peer->sent, e->eof, e->fin);
-			return text;
-		}
+		if (is_done(w, &w->streams[i], 0) && is_done(w, &w->streams[i], 1))
+			continue;
+		n = snprintf(text, sizeof(text), "stream %u: %u/%u/%u and %u/%u/%u", i,
+		             e[1].received, e[0].sent, e[0].total, e[0].received, e[1].sent,
+		             e[1].total);
+		describe(w, i, 0, text + n, sizeof(text) - (size_t)n);
+		n += (int)strlen(text + n);
+		describe(w, i, 1, text + n, sizeof(text) - (size_t)n);
+		return text;
 	}
-	return text;
+	return "all done";
 }

@@ -17,6 +17,8 @@ enum {
 	SETTLE_NS = 1000000000,
 };
 
+#define STALL_NS (60 * NS_PER_S) /* of virtual time, with nothing received */
+
 void world_wrong(struct world *w, const char *format, ...)
 {
 	va_list args;
@@ -292,15 +294,33 @@ bool world_done(const struct world *w)
 	return true;
 }
 
-bool world_finish(struct world *w, u64 limit_ns)
+static u64 progress(const struct world *w)
 {
-	u64 end = w->now_ns + limit_ns;
+	u64 sum = 0;
+
+	for (u32 i = 0; i < w->config.conns; i++) {
+		for (u32 side = 0; side < 2; side++) {
+			const struct stream_end *e = &w->streams[i].end[side];
+
+			sum += e->received + e->eof + e->fin;
+		}
+	}
+	return sum;
+}
+
+bool world_finish(struct world *w)
+{
+	u64 last = progress(w), since = w->now_ns;
 
 	while (!world_done(w)) {
-		if (w->now_ns >= end)
-			world_wrong(w, "streams are not done in time: %s", streams_state(w));
 		if (!world_run(w, w->now_ns + 5 * NS_PER_MS))
 			return false;
+		if (progress(w) != last) {
+			last = progress(w);
+			since = w->now_ns;
+		} else if (w->now_ns - since > STALL_NS) {
+			world_wrong(w, "no progress: %s", streams_state(w));
+		}
 	}
 	return true;
 }

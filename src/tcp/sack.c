@@ -124,9 +124,11 @@ void sack_advance(struct tcp_engine *e, struct tcp_conn *c)
 	while (gone < b->n && seq_leq(b->r[gone].end, c->snd_una))
 		c->sacked_bytes -= range_bytes(b->r[gone++]);
 	remove_ranges(b, 0, gone);
-	if (b->n && seq_lt(b->r[0].start, c->snd_una)) {
-		c->sacked_bytes -= (u32)seq_diff(c->snd_una, b->r[0].start);
-		b->r[0].start = c->snd_una;
+	/* The ACK would cover a range that begins at it, if the peer still had that: it has given
+	 * bytes up (RFC 2018 8), as it may when it moved. Nothing of what it said holds any more. */
+	if (b->n && seq_leq(b->r[0].start, c->snd_una)) {
+		e->n.sack_ranges_lost += b->n;
+		b->n = 0;
 	}
 	if (!b->n)
 		sack_clear(e, c);

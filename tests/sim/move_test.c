@@ -19,7 +19,7 @@ static struct world *made(const struct world_config *config)
 
 static void finish(struct world *w)
 {
-	if (!world_finish(w, 100 * NS_PER_S) || !world_settle(w))
+	if (!world_finish(w) || !world_settle(w))
 		fail_msg("seed %llu: %s", (unsigned long long)w->config.seed, w->wrong);
 	world_destroy(w);
 }
