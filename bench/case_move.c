@@ -19,7 +19,7 @@ enum {
 	POPULATION = 512,
 	MOVES = 2048,
 	/* v[0]: batch; answers v[0]: out ns, v[1]: in ns, v[2]: connections moved, v[3]: ns that a
-	 * connection stood still, 99th percentile */
+	 * connection stood still, 99th percentile, v[4]: CPU ns of the process */
 	OP_CHECKPOINT = CONN_OP_USER,
 	OP_OURS,
 	OP_OURS_END, /* connections are plain kernel sockets again */
@@ -56,6 +56,7 @@ static u32 next_batch(struct move_local *local, u32 batch)
 static int op_checkpoint(struct move_local *local, struct bench_msg *msg)
 {
 	u32 batch = (u32)msg->v[0], moved = 0;
+	u64 cpu = bench_cpu_ns();
 
 	if (!local->images)
 		local->images = checkpoint_images(local->set.n);
@@ -73,6 +74,7 @@ static int op_checkpoint(struct move_local *local, struct bench_msg *msg)
 	}
 	msg->v[2] = moved;
 	msg->v[3] = 0;
+	msg->v[4] = bench_cpu_ns() - cpu;
 	return 0;
 }
 
@@ -82,15 +84,18 @@ static int op_ours(struct move_local *local, struct bench_msg *msg)
 	struct ours_move_times times = {0};
 	const char *what = "";
 	int err = 0;
+	u64 cpu;
 
 	if (!local->ours.context)
 		err = ours_move_open(&local->ours, &local->set, &what);
+	cpu = bench_cpu_ns();
 	for (; err == 0 && moved < MOVES; moved += batch)
 		err = ours_move_round(&local->ours, next_batch(local, batch), batch, &times, &what);
 	msg->v[0] = times.offload_ns;
 	msg->v[1] = times.upload_ns;
 	msg->v[2] = moved;
 	msg->v[3] = ours_move_stall_p99(&local->ours);
+	msg->v[4] = bench_cpu_ns() - cpu;
 	return err ? fail_round(msg, err, what) : 0;
 }
 
@@ -166,8 +171,8 @@ static int move_ours(struct bench_run *run, double *ret_value)
 	if (err)
 		return err;
 	*ret_value = us_each(&msg, 0) + us_each(&msg, 1);
-	bench_note(run, "ours: offload %.2f, upload %.2f us/conn", us_each(&msg, 0),
-	           us_each(&msg, 1));
+	bench_note(run, "ours: offload %.2f, upload %.2f, CPU %.2f us/conn", us_each(&msg, 0),
+	           us_each(&msg, 1), us_each(&msg, 4));
 	return 0;
 }
 
@@ -182,8 +187,8 @@ static int move_peer(struct bench_run *run, double *ret_value)
 		return err;
 	*ret_value = us_each(&msg, 0) + us_each(&msg, 1);
 	snprintf(run->note + used, sizeof(run->note) - used,
-	         "; checkpoint: dump and close %.2f, restore %.2f", us_each(&msg, 0),
-	         us_each(&msg, 1));
+	         "; checkpoint: dump and close %.2f, restore %.2f, CPU %.2f", us_each(&msg, 0),
+	         us_each(&msg, 1), us_each(&msg, 4));
 	return 0;
 }
 
