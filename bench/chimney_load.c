@@ -155,12 +155,13 @@ static bool send_request(struct chimney_conn *conn)
 	       sizeof(request);
 }
 
-/* Reads an answer; whether it was whole. */
-static bool read_answer(struct chimney_conn *conn)
+/* Reads an answer; its length, -EAGAIN when there is none (a connection that moved is said to be
+ * ready, to be looked at anew). */
+static ssize_t read_answer(struct chimney_conn *conn)
 {
 	u8 answer[LOAD_MSG_BYTES];
 
-	return chimney_conn_recv(conn, answer, sizeof(answer), CHIMNEY_DONTWAIT) == sizeof(answer);
+	return chimney_conn_recv(conn, answer, sizeof(answer), CHIMNEY_DONTWAIT);
 }
 
 static int rr_turn(struct chimney_load *l, bool more, u64 *requests, u32 *outstanding)
@@ -171,7 +172,11 @@ static int rr_turn(struct chimney_load *l, bool more, u64 *requests, u32 *outsta
 	chimney_lane_poll(l->context, 0, WAIT_US);
 	n = chimney_lane_ready(l->context, 0, ready, EVENTS);
 	for (int i = 0; i < n; i++) {
-		if (!read_answer(ready[i].conn) || (more && !send_request(ready[i].conn)))
+		ssize_t got = read_answer(ready[i].conn);
+
+		if (got == -EAGAIN)
+			continue;
+		if (got != LOAD_MSG_BYTES || (more && !send_request(ready[i].conn)))
 			return -EPIPE;
 		++*requests;
 		*outstanding -= !more;
