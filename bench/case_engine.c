@@ -22,7 +22,7 @@ enum {
 	MOVE_TOTAL = 100000,
 	UPDATES = 1000000,
 	PORTS = 60000, /* remote ports of a local port */
-	VERIFY_NS = 20000000,
+	VERIFY_NS = 500000000,
 	SETTLE_NS = 100000000,
 };
 

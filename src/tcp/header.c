@@ -121,6 +121,18 @@ static u16 next_ip_id(struct tcp_path *p, u32 segs)
 	return id;
 }
 
+/* The header's checksum, five words without a loop. */
+static inline be16 ipv4_csum(const u8 *ip)
+{
+	u64 a, b;
+	u32 c;
+
+	memcpy(&a, ip, 8);
+	memcpy(&b, ip + 8, 8);
+	memcpy(&c, ip + 16, 4);
+	return csum_finish((a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c);
+}
+
 static void put_ipv4(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u32 tcp_len, u32 segs)
 {
 	be16 sum;
@@ -130,7 +142,7 @@ static void put_ipv4(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u32 tcp_
 	put_be32(ip + 8, (u32)c->hop_limit << 24 | IP_PROTO_TCP << 16);
 	memcpy(ip + 12, path->local.b + 12, 4);
 	memcpy(ip + 16, path->remote.b + 12, 4);
-	sum = csum_finish(csum_bytes(0, ip, 20));
+	sum = ipv4_csum(ip);
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 

@@ -123,7 +123,8 @@ static bool select_new(struct tcp_engine *e, struct tcp_conn *c, struct segment_
 	if (!avail && !fin)
 		return false;
 	len = usable(e, c, avail);
-	len = min_of(len, output_frame_payload(e, c));
+	if (len > c->mss)
+		len = min_of(len, output_frame_payload(e, c));
 	if (len > c->mss && !small_may_go(c, len % c->mss, avail - len + len % c->mss, fin))
 		len -= len % c->mss;
 	else if (len && len < c->mss && !small_may_go(c, len, avail, fin))

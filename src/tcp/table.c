@@ -261,7 +261,7 @@ void conn_release(struct tcp_engine *e, struct tcp_conn *c)
 	c->state = TCP_CLOSED;
 	c->flags &= CONN_DIRTY | CONN_EVENT;
 	c->events = 0;
-	wheel_remove(&e->wheel, index);
+	wheel_cancel(&e->wheel, index);
 	e->paths[c->path].refs--;
 	ASSERT(slots_release(&e->conn_slots, slots_handle(&e->conn_slots, index)) == 0);
 }

@@ -38,7 +38,7 @@ void timers_disarm(struct tcp_engine *e, struct tcp_conn *c)
 	c->keepalive_at_ns = TIMER_STOPPED;
 	c->fin_wait2_at_ns = TIMER_STOPPED;
 	c->armed_ns = TIMER_STOPPED;
-	wheel_remove(&e->wheel, conn_index(e, c));
+	wheel_cancel(&e->wheel, conn_index(e, c));
 }
 
 void timer_start_retransmit(struct tcp_engine *e, struct tcp_conn *c)

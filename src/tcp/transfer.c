@@ -360,9 +360,14 @@ void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_tx 
 {
 	struct tcp_conn *c = conn_at(e, conn);
 
+	/* The snapshot that follows reads all of it. */
+	for (u32 at = 0; at < sizeof(*c); at += CACHE_LINE_BYTES)
+		prefetchw((u8 *)c + at);
+	prefetchw(&e->wheel.entry[conn]);
 	engine_set_now(e, now_ns);
 	if (c->flags & CONN_QUIESCED)
 		return;
+	flowtab_prefetch(&e->lookup, c->hash);
 	/* Semantics 5.5: a delayed ACK goes out before the snapshot. */
 	if (((c->flags & CONN_ACK_NOW) || c->delayed_ack_at_ns != TIMER_STOPPED) && out &&
 	    out->n < out->cap && conn_is_synchronized(c) && conn_may_transmit(e, c))
@@ -371,7 +376,7 @@ void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_tx 
 		flowtab_remove(&e->lookup, c->hash, conn);
 	c->flags |= CONN_QUIESCED;
 	c->armed_ns = TIMER_STOPPED;
-	wheel_remove(&e->wheel, conn);
+	wheel_cancel(&e->wheel, conn);
 }
 
 int tcp_conn_resume(struct tcp_engine *e, u32 conn, u64 now_ns)
