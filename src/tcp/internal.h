@@ -19,7 +19,7 @@ enum {
 	DUP_THRESH = 3, /* RFC 5681 3.2 */
 	MIN_MSS = 88,   /* below that a peer's MSS is taken for a mistake or an attack */
 	RTO_BACKOFF_MAX = 16,
-	POOL_LOW_DIVISOR = 64,
+	POOL_LOW_DIVISOR = 32,
 	R1_RETRANSMITS = 3, /* RFC 9293 3.8.3 SHLD-10 */
 };
 

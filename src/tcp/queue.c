@@ -10,7 +10,8 @@
 
 enum {
 	SMALL_SEND = BUF_SMALL_BYTES, /* at most this much goes into a small buffer */
-	SMALL_RECEIVE = 512,          /* at most this much is copied to spare a buffer */
+	SEND_RESERVE_DIVISOR = 8,
+	SMALL_RECEIVE = 512, /* at most this much is copied to spare a buffer */
 };
 
 /* -- chains ------------------------------------------------------------------------------------ */
@@ -78,13 +79,23 @@ static u32 fill_tail(struct tcp_engine *e, struct tcp_conn *c, const u8 *data, u
 	return n;
 }
 
+/* Senders leave a part of the pool alone: without room for the ACKs nothing would ever be freed. */
+static u32 alloc_to_send(struct tcp_engine *e, enum buf_class cls)
+{
+	if (unlikely(e->bufs->n_free[cls] <= e->bufs->count[cls] / SEND_RESERVE_DIVISOR)) {
+		e->bufs->exhausted[cls]++;
+		return NIL;
+	}
+	return buf_alloc(e->bufs, cls);
+}
+
 static bool grow_send(struct tcp_engine *e, struct tcp_conn *c, u32 len)
 {
 	enum buf_class cls = len <= SMALL_SEND ? BUF_SMALL : BUF_LARGE;
-	u32 buf = buf_alloc(e->bufs, cls);
+	u32 buf = alloc_to_send(e, cls);
 
 	if (unlikely(buf == NIL))
-		buf = buf_alloc(e->bufs, cls == BUF_SMALL ? BUF_LARGE : BUF_SMALL);
+		buf = alloc_to_send(e, cls == BUF_SMALL ? BUF_LARGE : BUF_SMALL);
 	if (unlikely(buf == NIL))
 		return false;
 	if (c->snd_tail == NIL)

@@ -122,10 +122,19 @@ static void reset_input(struct tcp_engine *e, struct tcp_conn *c, const struct s
 		           c->state == TCP_SYN_RECEIVED ? ECONNREFUSED : ECONNRESET);
 }
 
-/* RFC 5961 4.2; a repeated SYN in SYN_RECEIVED asks for the SYN-ACK again. */
+/*
+ * RFC 5961 4.2. In SYN_RECEIVED a repeated SYN asks for the SYN-ACK again, and where both sides
+ * opened, the peer's SYN-ACK is the handshake's last segment (RFC 9293 figure 7).
+ */
 static void syn_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	if (c->state == TCP_SYN_RECEIVED && seq_eq(s->w.seq, c->irs)) {
+		if ((s->w.flags & WIRE_ACK) && seq_eq(s->w.ack, c->snd_max) &&
+		    !seq_eq(c->snd_max, c->iss)) {
+			syn_received_acked(e, c, s);
+			ack_now(e, c);
+			return;
+		}
 		c->snd_nxt = c->iss;
 		conn_mark_dirty(e, c);
 		return;
