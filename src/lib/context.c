@@ -49,6 +49,8 @@ static int check(const struct chimney_context_options *o)
 	if (o->max_connections > CONNECTIONS_MAX)
 		return lib_fail(-EINVAL, "max_connections %u: at most %u", o->max_connections,
 		                CONNECTIONS_MAX);
+	if (o->port_mode == CHIMNEY_PORT_XDP && o->lanes > 1)
+		return lib_fail(-EINVAL, "%u lanes: a port in XDP mode is served by one", o->lanes);
 	if (!o->interface)
 		return lib_fail(-EINVAL, "options.interface is not set");
 	return 0;
@@ -72,6 +74,7 @@ EXPORT int chimney_context_create(const struct chimney_context_options *options,
 	if (!c)
 		return lib_fail(-ENOMEM, "no memory for a context");
 	c->options = *options;
+	c->monitor_stop = -1;
 	defaults(&c->options);
 	c->caller_lanes = c->options.flags & CHIMNEY_LANES_CALLER;
 	c->ifindex = if_nametoindex(c->options.interface);
@@ -85,6 +88,8 @@ EXPORT int chimney_context_create(const struct chimney_context_options *options,
 		err = lib_lane_start(&c->lanes[c->n_lanes], c, c->n_lanes);
 		c->n_lanes++;
 	}
+	if (!err)
+		err = lib_monitor_start(c);
 	if (err) {
 		chimney_context_destroy(c);
 		return err;
@@ -99,6 +104,7 @@ EXPORT void chimney_context_destroy(struct chimney_context *context)
 		return;
 	for (u32 i = 0; i < context->n_lanes; i++)
 		lib_lane_bring_home(&context->lanes[i]);
+	lib_monitor_stop(context);
 	for (u32 i = 0; i < context->n_lanes; i++)
 		lib_lane_stop(&context->lanes[i]);
 	free(context->lanes);
@@ -107,7 +113,7 @@ EXPORT void chimney_context_destroy(struct chimney_context *context)
 
 EXPORT const char *chimney_context_mode(const struct chimney_context *context)
 {
-	struct port *port = context->lanes[0].port;
+	struct port *port = context->lanes[0].ports[0];
 	struct port_info info;
 
 	port->ops->info(port, &info);

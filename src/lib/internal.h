@@ -10,10 +10,13 @@
 #include "chimney/chimney.h"
 #include "host/host.h"
 #include "lane/lane.h"
+#include "linux/events.h"
 #include "linux/linux_backend.h"
+#include "linux/xdp.h"
 #include "port/port.h"
 #include "target/target.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -62,8 +65,11 @@ struct lib_lane {
 	struct target *target;
 	struct host *host;
 	struct device device;
-	struct port *port;
+	struct port *ports[TCP_PORTS_MAX]; /* one; in XDP mode one a receive queue */
+	u32 n_ports;
+	struct xdp_program *xdp; /* XDP mode */
 	struct linux_backend *backend;
+	struct events *events;
 	void *arena; /* mapping of the memfd that the target's state lies in */
 	size_t arena_bytes;
 	int arena_fd;
@@ -91,6 +97,9 @@ struct chimney_context {
 	u32 n_lanes;
 	_Atomic u32 next_lane;
 	bool caller_lanes;
+	pthread_t monitor;
+	int monitor_stop; /* eventfd */
+	bool monitor_runs;
 };
 
 /* -- error.c ------------------------------------------------------------------------------------
@@ -115,6 +124,13 @@ bool lib_lane_work(struct lib_lane *l);
 /* Opens the lane's port and the kernel as backend. */
 int lib_port_open(struct lib_lane *l) MUST_CHECK;
 void lib_port_close(struct lib_lane *l);
+
+/* -- monitor.c ----------------------------------------------------------------------------------
+ */
+
+/* Follows neighbors, routes, MTUs and links on behalf of all lanes. */
+int lib_monitor_start(struct chimney_context *c) MUST_CHECK;
+void lib_monitor_stop(struct chimney_context *c);
 
 /* -- ready.c ------------------------------------------------------------------------------------
  */

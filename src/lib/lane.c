@@ -16,6 +16,7 @@
 enum {
 	POSTED_MIN = 1024,
 	LANE_ALIGN = 64,
+	GSO_MAX_BYTES = 65535 - 128,
 };
 
 /* -- what the host asks and tells
@@ -122,12 +123,14 @@ static int make_target(struct lib_lane *l)
 		.bufs = {.small = o->small_buffers, .large = o->large_buffers},
 		.posted = max_of(o->max_connections, (u32)POSTED_MIN),
 	};
-	struct tcp_port_caps *caps = &config.engine.ports[0];
 	bool xdp = o->port_mode == CHIMNEY_PORT_XDP;
 	int err;
 
-	caps->gso_max_bytes = xdp ? 0 : 65535 - 128;
-	caps->tx_csum = !xdp;
+	for (u32 i = 0; i < TCP_PORTS_MAX; i++) {
+		config.engine.ports[i].gso_max_bytes = xdp ? 0 : GSO_MAX_BYTES;
+		config.engine.ports[i].tx_csum = !xdp;
+		config.engine.ports[i].rx_trusted = xdp && xdp_link_is_local(l->context->ifindex);
+	}
 	if (getrandom(config.engine.hash_key, sizeof(config.engine.hash_key), 0) < 0 ||
 	    getrandom(&config.engine.seed, sizeof(config.engine.seed), 0) < 0)
 		return lib_fail(-errno, "no random bytes: %s", strerror(errno));
@@ -191,13 +194,14 @@ static int make_lane(struct lib_lane *l)
 	const struct chimney_context_options *o = &l->context->options;
 	struct lane_config config = {
 		.target = l->target,
-		.ports = {l->port},
-		.n_ports = 1,
+		.n_ports = l->n_ports,
 		.spin_ns = o->spin_us == UINT32_MAX ? 0 : (u64)o->spin_us * NS_PER_US,
 		.hooks = {l, hook_frames, hook_work},
 	};
-	int err = lane_create(&config, &l->lane);
+	int err;
 
+	memcpy(config.ports, l->ports, sizeof(config.ports));
+	err = lane_create(&config, &l->lane);
 	return err ? lib_fail(err, "no lane: %s", strerror(-err)) : 0;
 }
 

@@ -35,8 +35,8 @@ static void info_from_target(const struct tcp_state *s, struct chimney_conn_info
 
 static void info_from_kernel(int fd, struct chimney_conn_info *info)
 {
-	/* The kernel's struct may be longer than that of the headers: the receive window follows the
-	 * send window (Linux 6.2). */
+	/* The kernel's struct may be longer than that of the headers: the receive window follows
+	 * the send window (Linux 6.2). */
 	union {
 		struct tcp_info info;
 		u8 bytes[512];
@@ -107,16 +107,18 @@ static void add_host(struct lib_lane *l, struct chimney_stats *s)
 	s->parked_dropped += c->frames_not_parked;
 }
 
-static void add_port(struct lib_lane *l, struct chimney_stats *s)
+static void add_ports(struct lib_lane *l, struct chimney_stats *s)
 {
-	struct port_counters p;
+	for (u32 i = 0; i < l->n_ports; i++) {
+		struct port_counters p;
 
-	l->port->ops->counters(l->port, &p);
-	s->rx_frames += p.rx_frames;
-	s->rx_bytes += p.rx_bytes;
-	s->tx_frames += p.tx_frames;
-	s->tx_bytes += p.tx_bytes;
-	s->port_dropped += p.rx_no_buffer + p.tx_failed;
+		l->ports[i]->ops->counters(l->ports[i], &p);
+		s->rx_frames += p.rx_frames;
+		s->rx_bytes += p.rx_bytes;
+		s->tx_frames += p.tx_frames;
+		s->tx_bytes += p.tx_bytes;
+		s->port_dropped += p.rx_no_buffer + p.tx_failed;
+	}
 }
 
 static void add_target(struct lib_lane *l, struct chimney_stats *s)
@@ -148,7 +150,7 @@ EXPORT int chimney_context_stats(struct chimney_context *context, struct chimney
 
 		lane_lock(l->lane);
 		add_host(l, ret_stats);
-		add_port(l, ret_stats);
+		add_ports(l, ret_stats);
 		add_target(l, ret_stats);
 		lane_counters(l->lane, &lane);
 		ret_stats->lane_sleeps += lane.sleeps;

@@ -543,6 +543,44 @@ static void bad_options(void **state)
 	assert_int_equal(chimney_context_create(&o, &c), -EINVAL);
 }
 
+/* R59: one `ip neigh` and one `ip route` are one update each. The old MAC is never used again. */
+static void neighbor_and_mtu_follow_ip(void **state)
+{
+	struct fixture f = fixture_open(4, 0);
+	struct chimney_stats before = {.size = sizeof(before)}, after = before;
+	struct chimney_conn_info info = {.size = sizeof(info)};
+
+	move(&f, true);
+	chimney_context_stats(f.context, &before);
+	assert_int_equal(pair_ip(&net, true, "link set sys1 address 02:00:00:00:00:77"), 0);
+	assert_int_equal(pair_ip(&net, false,
+	                         "neigh replace " PAIR_REMOTE4
+	                         " lladdr 02:00:00:00:00:77 dev " PAIR_IF " nud permanent"),
+	                 0);
+	assert_int_equal(pair_ip(&net, false,
+	                         "neigh replace " PAIR_REMOTE6
+	                         " lladdr 02:00:00:00:00:77 dev " PAIR_IF " nud permanent"),
+	                 0);
+	for (int i = 0; i < 200 && after.updates_sent < before.updates_sent + 2; i++) {
+		chimney_context_stats(f.context, &after);
+		usleep(10000);
+	}
+	assert_int_equal(after.updates_sent, before.updates_sent + 2);
+	echo_all(&f, "to the new address", false);
+	assert_int_equal(
+		pair_ip(&net, false, "route replace " PAIR_REMOTE4 "/32 dev " PAIR_IF " mtu 1300"),
+		0);
+	for (int i = 0; i < 200 && after.updates_sent < before.updates_sent + 3; i++) {
+		chimney_context_stats(f.context, &after);
+		usleep(10000);
+	}
+	assert_int_equal(after.updates_sent, before.updates_sent + 3);
+	echo_all(&f, "in smaller segments", false);
+	move(&f, false);
+	echo_all(&f, "and back", false);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,6 +598,7 @@ int main(void)
 		cmocka_unit_test(reset_while_offloaded),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(bad_options),
+		cmocka_unit_test(neighbor_and_mtu_follow_ip),
 	};
 	int failed;
 
