@@ -16,7 +16,6 @@ enum {
 	SIM_CONNECTIONS_MAX = 100000,
 	SIM_DELAY_US = 500,
 	SIM_MTU_AFTER = 1400,
-	SIM_LIMIT_S = 600,        /* virtual */
 };
 
 #define SIM_HALF 0x5555555555555555ull
@@ -64,7 +63,7 @@ static int sim_control_run(struct sim_story *s, u64 *ret_retransmits)
 
 	if (!w)
 		return -ENOMEM;
-	if (world_connect(w) && world_finish(w, SIM_LIMIT_S * NS_PER_S))
+	if (world_connect(w) && world_finish(w))
 		*ret_retransmits = world_retransmits(w, !s->server);
 	else
 		err = sim_wrong(s, w, "the control run");
@@ -153,7 +152,7 @@ static int sim_story(struct sim_story *s)
 		return err;
 	s->out->uploaded = moved;
 	demo_say("* every stream to its end\n");
-	if (!world_finish(s->world, SIM_LIMIT_S * NS_PER_S))
+	if (!world_finish(s->world))
 		return sim_wrong(s, s->world, "the end");
 	return 0;
 }

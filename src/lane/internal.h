@@ -14,7 +14,8 @@ struct lane {
 	struct lane_config config;
 	pthread_mutex_t mutex;
 	_Atomic u32 waiters; /* threads that want the lock */
-	_Atomic u32 served;  /* and those that got it */
+	_Atomic u32 served;  /* and those that got it: the futex of give_way() */
+	_Atomic bool giving_way;
 	bool touched;
 	_Atomic bool asleep;
 	_Atomic bool signalled; /* event_fd may be readable */

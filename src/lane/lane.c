@@ -3,16 +3,17 @@
 #include "lane/internal.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-	HANDOVER_SPINS = 2000, /* how long the lane waits for a waiter to take the lock */
+	HANDOVER_NS = 200 * 1000, /* how long the lane waits for a waiter to take the lock */
 	SLEEP_NS_DEFAULT = 1000 * 1000 * 1000,
 	STALL_NS = 50 * 1000, /* a port that took not all is tried again after */
 };
@@ -109,6 +110,8 @@ void lane_lock(struct lane *l)
 		pthread_mutex_lock(&l->mutex);
 		atomic_fetch_sub(&l->waiters, 1);
 		atomic_fetch_add(&l->served, 1);
+		if (atomic_load(&l->giving_way))
+			syscall(SYS_futex, &l->served, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	}
 }
 
@@ -130,22 +133,24 @@ void lane_unlock(struct lane *l)
 		lane_wake(l);
 }
 
-/* Between two turns: lets one waiter in. Without the wait the lane would take its own lock again
- * before a waiter has woken up. */
+/*
+ * Between two turns: lets one waiter in. Without the wait the lane would take its own lock again
+ * before a waiter has woken up; and where the cores are all busy the waiter needs this one, so the
+ * lane sleeps until it was served, not longer than a waiter may hold it up.
+ */
 static void give_way(struct lane *l)
 {
+	static const struct timespec most = {0, HANDOVER_NS};
 	u32 served = atomic_load(&l->served);
 
 	if (!atomic_load(&l->waiters))
 		return;
 	l->counters.yields++;
+	atomic_store(&l->giving_way, true);
 	pthread_mutex_unlock(&l->mutex);
-	for (u32 i = 0; i < HANDOVER_SPINS && atomic_load(&l->served) == served; i++) {
-		if (i % 64 == 63)
-			sched_yield();
-		__builtin_ia32_pause();
-	}
+	syscall(SYS_futex, &l->served, FUTEX_WAIT_PRIVATE, served, &most, NULL, 0);
 	pthread_mutex_lock(&l->mutex);
+	atomic_store(&l->giving_way, false);
 }
 
 /* -- sleeping ------------------------------------------------------------------------------------
