@@ -412,7 +412,7 @@ static void speak(struct client *c, u64 now)
 
 	if (!c->going || !c->n)
 		return;
-	while (c->next_ns <= now && tried < c->n && budget) {
+	while ((c->next_ns <= now || c->draining) && tried < c->n && budget) {
 		struct stream *s = &c->streams[c->cursor];
 
 		c->cursor = (c->cursor + 1) % c->n;

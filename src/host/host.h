@@ -39,6 +39,7 @@ struct host_config {
 	u32 max_parked;  /* frames held back during moves */
 	u32 log_entries; /* a power of two; 0: 1024 */
 	u32 chunk_max;   /* connections of a chunk at most; 0: 256 */
+	u32 chunk_min;   /* and at least, whatever the estimate; 0: 1 */
 	u64 chunk_ns;    /* time that a chunk may take, estimated; 0: 1 ms */
 	u64 estimate_ns; /* first estimate of what a connection costs; measured later; 0: 8 us */
 	struct hash_key hash_key;

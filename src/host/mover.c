@@ -25,8 +25,9 @@ u32 mover_chunk_size(const struct host *h, bool upload)
 	u64 n = h->config.chunk_ns / max_of(h->estimate_ns[upload], 1ull);
 	u32 blocks = h->caps.max_list_blocks ? h->caps.max_list_blocks / LAYERS : UINT32_MAX;
 
-	n = min_of(n, (u64)min_of(h->config.chunk_max, blocks));
-	return (u32)max_of(n, 1ull);
+	/* What a chunk costs by itself (fences, batch calls) must not make chunks ever smaller. */
+	n = max_of(n, (u64)h->config.chunk_min);
+	return (u32)max_of(min_of(n, (u64)min_of(h->config.chunk_max, blocks)), 1ull);
 }
 
 struct chunk *mover_chunk(struct host *h, bool upload)
@@ -165,7 +166,8 @@ void mover_finish(struct host *h, struct chunk *c)
 			h->job.report.refused++;
 	}
 	if (c->n) {
-		*estimate = (*estimate * 3 + each) / 4;
+		/* One slow chunk (a preempted lane) says little: it may double the estimate. */
+		*estimate = (*estimate * 3 + min_of(each, *estimate * 2)) / 4;
 		h->job.report.chunks++;
 		h->counters.chunks++;
 	}

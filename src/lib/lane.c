@@ -16,6 +16,7 @@
 enum {
 	POSTED_MIN = 1024,
 	LANE_ALIGN = 64,
+	CHUNK_MIN = 32,
 	GSO_MAX_BYTES = 65535 - 128,
 };
 
@@ -164,6 +165,7 @@ static int make_host(struct lib_lane *l)
 		.max_neighbors = 256,
 		.max_posted = max_of(o->max_connections, (u32)POSTED_MIN) * 2,
 		.max_parked = LIB_PARKED_MAX,
+		.chunk_min = CHUNK_MIN,
 		.chunk_ns = (u64)o->chunk_us * NS_PER_US,
 	};
 	struct host_env env = {
