@@ -342,6 +342,13 @@ int host_path_ip_id(struct host *h, const struct path_key *key, u16 *ret_id);
  * Waits by env.wait. -ESTALE; -ENXIO: not in the chimney; -EIO: the device could not answer. */
 MUST_CHECK int host_query(struct host *h, handle conn, struct tcp_state *ret_state);
 
+/*
+ * All that the device has, as one forest: CONST and CACHED of the host, DELEGATED of connections by
+ * host_query(). No payload: data_refs are empty. `list` is the caller's; its handles are those of
+ * the objects. -ENOSPC: it has too little room (host_usage() says how much is needed).
+ */
+MUST_CHECK int host_snapshot(struct host *h, struct block_list *list);
+
 #define HOST_COUNTERS(COUNTER)                                                                 \
 	COUNTER(adopted, "Connections adopted.")                                               \
 	COUNTER(offloads, "Connections offloaded.")                                            \

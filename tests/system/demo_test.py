@@ -3,7 +3,7 @@
 """chimney demo on the real kernel: the whole story, and what it leaves behind when it ends, is
 interrupted, or is killed.
 
-usage: demo_test.py CHIMNEY [connections]
+usage: demo_test.py CHIMNEY CONNECTIONS [tap|xdp|sim|stops]
 """
 import json
 import os
@@ -90,17 +90,47 @@ def stopped_by(chimney, sig, before):
     settle(before, f"after {sig.name}")
 
 
+def simulated(chimney, connections):
+    """Needs no privileges, and the same seed gives the same numbers."""
+    runs = []
+    for _ in range(2):
+        done = subprocess.run([chimney, "demo", "--json", "--sim", "--seed", "7", "-n",
+                               str(connections)], capture_output=True, text=True, check=False)
+        print(done.stdout, done.stderr)
+        result = json.loads(done.stdout)
+        assert result["ok"] and done.returncode == 0, result
+        assert result["mode"] == "sim"
+        assert result["offloaded"] == result["uploaded"] == connections
+        runs.append({k: v for k, v in result.items() if not k.endswith(("_p50", "_p99"))})
+    assert runs[0] == runs[1]
+
+
+def bad_calls(chimney):
+    for words in (["demo", "-n", "0"], ["demo", "-n", "many"], ["demo", "stray"], ["nonsense"],
+                  ["explain", "nonsense"]):
+        done = subprocess.run([chimney, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, words
+        assert done.stderr, words
+
+
 def main():
-    chimney = sys.argv[1]
-    connections = int(sys.argv[2]) if len(sys.argv) > 2 else 500
+    chimney, connections = sys.argv[1], int(sys.argv[2])
+    what = sys.argv[3] if len(sys.argv) > 3 else "tap"
+    if what == "sim":
+        bad_calls(chimney)
+        simulated(chimney, connections)
+        return
     if os.geteuid() != 0:
         skip("chimney demo on the kernel needs root")
     before = traces()
-    result = whole_story(chimney, connections, [])  # R1 R4 R10 R13 R57 R59 R70
-    assert result["mode"] == "tap", result
+    if what == "stops":
+        stopped_by(chimney, signal.SIGINT, before)
+        stopped_by(chimney, signal.SIGKILL, before)
+        return
+    # R1 R4 R10 R13 R17 R18 R23 R57 R59 R70
+    result = whole_story(chimney, connections, ["--xdp"] if what == "xdp" else [])
+    assert result["mode"] == what, result
     settle(before, "the demo")
-    stopped_by(chimney, signal.SIGINT, before)
-    stopped_by(chimney, signal.SIGKILL, before)
 
 
 if __name__ == "__main__":

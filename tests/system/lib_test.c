@@ -379,6 +379,36 @@ static void query_and_statistics(void **state)
 	fixture_close(&f);
 }
 
+static int count(const char *text, const char *word)
+{
+	int n = 0;
+
+	for (const char *at = text; (at = strstr(at, word)); at++)
+		n++;
+	return n;
+}
+
+/* R34: the tree as JSON: each connection below its path, each path below its neighbor, once. */
+static void dump_shows_the_tree(void **state)
+{
+	struct fixture f = fixture_open(6, 0);
+	char *text = calloc(1, 1 << 20);
+	FILE *file = tmpfile();
+
+	move(&f, true);
+	assert_int_equal(chimney_context_dump(f.context, fileno(file)), 0);
+	rewind(file);
+	assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+	assert_int_equal(count(text, "\"layer\":\"neighbor\""), 2);
+	assert_int_equal(count(text, "\"layer\":\"path\""), 2);
+	assert_int_equal(count(text, "\"layer\":\"tcp\""), 6);
+	assert_int_equal(count(text, "\"snd_una\""), 6);
+	assert_int_equal(chimney_context_dump(f.context, -1), -EBADF);
+	fclose(file);
+	free(text);
+	fixture_close(&f);
+}
+
 static void release_gives_the_socket_back(void **state)
 {
 	struct fixture f = fixture_open(1, 0);
@@ -591,6 +621,7 @@ int main(void)
 		cmocka_unit_test(readiness_edge),
 		cmocka_unit_test(posted_buffers),
 		cmocka_unit_test(query_and_statistics),
+		cmocka_unit_test(dump_shows_the_tree),
 		cmocka_unit_test(release_gives_the_socket_back),
 		cmocka_unit_test(close_while_offloaded),
 		cmocka_unit_test(half_closed_by_peer),
