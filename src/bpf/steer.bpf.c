@@ -143,8 +143,14 @@ int inject(struct __sk_buff *skb)
 
 	if (!tap || bpf_skb_load_bytes(skb, 6, mac, 6))
 		return DROP;
-	if (!to_be_steered(mac))
+	if (!to_be_steered(mac)) {
 		skb->mark = inject_mark;
+		return bpf_redirect(tap->port, BPF_F_INGRESS);
+	}
+	/* Once only: should the host inject it later as a parked frame, it is the kernel's. */
+	mac[5] ^= 1;
+	if (bpf_skb_store_bytes(skb, 6, mac, 6, 0))
+		return DROP;
 	return bpf_redirect(tap->port, BPF_F_INGRESS);
 }
 

@@ -31,6 +31,7 @@ struct env_shared {
 	volatile u32 stop;
 	volatile u32 talkers; /* connections below this index are sent to, all the time */
 	volatile u32 pause;   /* the peer sends nothing */
+	volatile u32 burst;   /* it sends 48 kB at a time instead of 700 bytes */
 	volatile u32 accepted;
 	volatile u32 mismatches;
 	volatile u32 errors; /* resets and the like */

@@ -13,6 +13,7 @@
 enum {
 	EVENTS = 256,
 	CHUNK_BYTES = 700,
+	BURST_BYTES = 48000,
 };
 
 struct peer {
@@ -82,12 +83,13 @@ static void peer_read(struct peer *p, u32 id)
 static void peer_send(struct peer *p, u32 id)
 {
 	struct env_shared *s = p->shared;
-	u8 buf[CHUNK_BYTES];
+	u8 buf[BURST_BYTES];
+	u32 len = s->burst ? BURST_BYTES : CHUNK_BYTES;
 	ssize_t n;
 
-	for (u32 i = 0; i < sizeof(buf); i++)
+	for (u32 i = 0; i < len; i++)
 		buf[i] = env_pattern(id, s->sent[id] + i);
-	n = send(p->fd[id], buf, sizeof(buf), MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = send(p->fd[id], buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n > 0)
 		s->sent[id] += (u64)n;
 }
