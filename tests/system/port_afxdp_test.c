@@ -12,7 +12,6 @@
 #include <bpf/bpf.h>
 
 #include "port/afxdp.h"
-#include "port/gang.h"
 #include "wire.h"
 
 enum { POOL_SMALL = 512 };
@@ -255,30 +254,6 @@ static void test_two_queues_one_pool(void **state)
 	rig_finish(&r);
 }
 
-/* The two as one port, as a lane has them: both are received from, both make it readable. */
-static void test_two_queues_as_one_port(void **state)
-{
-	struct port *gang;
-	struct rig r;
-
-	if (!rig_init(&r, 2, (struct port_afxdp_config){0}))
-		skip();
-	assert_int_equal(port_gang_create(r.ports, 2, &gang), 0);
-	for (u32 i = 0; i < 20 && wire_far_queue(&r.wire, i % 2); i++) {
-		struct rx_frame got;
-
-		wire_far_send(&r.wire, (u8)i, 60);
-		wire_wait(info(gang).fd);
-		receive_all(gang, &got, 1);
-		assert_int_equal(frame_byte(&r.pool.pool, &got, 14), i);
-		buf_put_chain(&r.pool.pool, got.buf);
-	}
-	assert_int_equal(counters(r.ports[0]).rx_frames, 10);
-	gang->ops->destroy(gang);
-	r.n_ports = 0;
-	rig_finish(&r);
-}
-
 /* The owner of a queue was killed: the next one gets it, after a while. */
 static void test_queue_of_a_killed_owner(void **state)
 {
@@ -361,7 +336,6 @@ int main(void)
 		cmocka_unit_test(test_transmit_batches),
 		cmocka_unit_test(test_trusted_sender),
 		cmocka_unit_test(test_two_queues_one_pool),
-		cmocka_unit_test(test_two_queues_as_one_port),
 		cmocka_unit_test(test_queue_of_a_killed_owner),
 		cmocka_unit_test(test_mtu_too_large),
 		cmocka_unit_test(test_too_long_or_partial_is_not_sent),
