@@ -45,6 +45,12 @@ static int set_sequence(const struct import *im, int queue, u32 seq)
 	return err ? err : repair_set_int(im->r, im->fd, TCP_QUEUE_SEQ, (int)seq);
 }
 
+/* Nothing will be sent any more. */
+static bool is_over(const struct tcp_state *state)
+{
+	return state->d.state == TCP_TIME_WAIT || state->d.state == TCP_CLOSED;
+}
+
 /* The one byte in front of snd_una whose ACK lets the kernel measure srtt again. */
 static bool measures_rtt(const struct import *im)
 {
@@ -248,25 +254,54 @@ static int half_close(const struct import *im)
 	return im->r->sys->shutdown(im->fd, SHUT_WR) ? -errno : 0;
 }
 
-/* Our FIN was sent: it goes into the send queue as something sent. */
-static int import_states(const struct import *im)
+/* The peer's ACK of our FIN. */
+static int inject_fin_ack(const struct import *im, u32 seq, enum tcp_state_name want)
+{
+	int err = inject(im, 0, seq, im->state->d.snd_una.n, 0);
+
+	return err ? err : settle(im, want, im->state->d.snd_una.n);
+}
+
+/* The peer closed first; then we did, unless the state is CLOSE_WAIT. */
+static int import_passive(const struct import *im)
 {
 	const struct tcp_delegated *d = &im->state->d;
-	bool sent = has_fin(im, TCP_FIN_SENT);
-	int err = 0;
+	u32 before_our_fin = d->snd_una.n - (has_fin(im, TCP_FIN_ACKED) ? 1 : 0);
+	int err = inject(im, WIRE_FIN, d->rcv_nxt.n - 1, before_our_fin, 0);
 
-	if (d->state == TCP_CLOSE_WAIT || d->state == TCP_LAST_ACK)
-		err = inject_fin(im, TCP_CLOSE_WAIT);
-	if (!err && sent)
+	if (!err)
+		err = settle(im, TCP_CLOSE_WAIT, before_our_fin);
+	if (!err && has_fin(im, TCP_FIN_SENT))
 		err = half_close(im);
-	if (!err && d->state == TCP_FIN_WAIT_2) {
-		err = inject(im, 0, d->rcv_nxt.n, d->snd_una.n, 0);
-		if (!err)
-			err = settle(im, TCP_FIN_WAIT_2, d->snd_una.n);
-	}
+	if (!err && d->state == TCP_CLOSED)
+		err = inject_fin_ack(im, d->rcv_nxt.n, TCP_CLOSED);
+	return err;
+}
+
+/* We closed first. Where the peer has closed too, its FIN comes last: from FIN_WAIT_2 that makes
+ * the kernel's own TIME_WAIT, which no call can make (trap 16). */
+static int import_active(const struct import *im)
+{
+	const struct tcp_delegated *d = &im->state->d;
+	u32 seq = d->rcv_nxt.n - (has_fin(im, TCP_FIN_RECEIVED) ? 1 : 0);
+	int err = has_fin(im, TCP_FIN_SENT) ? half_close(im) : 0;
+
+	if (!err && has_fin(im, TCP_FIN_ACKED))
+		err = inject_fin_ack(im, seq, TCP_FIN_WAIT_2);
 	if (!err && d->state == TCP_CLOSING)
 		err = inject_fin(im, TCP_CLOSING);
+	if (!err && d->state == TCP_TIME_WAIT)
+		err = inject_fin(im, TCP_CLOSED); /* of the socket: its place is taken over */
 	return err;
+}
+
+static int import_states(const struct import *im)
+{
+	u8 state = im->state->d.state;
+
+	if (state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSED)
+		return import_passive(im);
+	return import_active(im);
 }
 
 /* The kernel takes the round-trip time of data restored in repair mode from the echoed timestamp:
@@ -296,7 +331,9 @@ static int import_repaired(const struct import *im)
 		err = import_states(im);
 		im->r->mute(im->r->impl, im->conn, false);
 	}
-	return err ? err : import_congestion(im);
+	if (!err && !is_over(im->state))
+		err = import_congestion(im);
+	return err;
 }
 
 /* What was never sent goes out by the ordinary way, after repair mode; then our FIN, if queued. */
@@ -313,12 +350,25 @@ static int import_unsent(const struct import *im)
 	return err;
 }
 
+/* Reset or timed out: there is no connection to put back, the descriptor is that of a closed one.
+ */
+static bool was_aborted(const struct tcp_state *state)
+{
+	const u8 both = TCP_FIN_ACKED | TCP_FIN_RECEIVED;
+
+	return state->d.state == TCP_CLOSED && (state->d.fin & both) != both;
+}
+
 enum status repair_import(struct repair *r, int fd, struct linux_conn *conn,
                           const struct tcp_state *state, struct buf_pool *pool, u64 *ret_detail)
 {
 	struct import im = {.r = r, .fd = fd, .conn = conn, .state = state, .pool = pool};
 	int on = 1, err;
 
+	if (was_aborted(state)) {
+		repair_thaw(r, fd, conn);
+		return STATUS_OK;
+	}
 	import_plan(&im);
 	err = import_connect(&im);
 	if (!err)

@@ -6,7 +6,8 @@
  *   freeze   repair mode on, everything read; the kernel still has the connection
  *   thaw     repair mode off again: as if nothing had happened
  *   detach   the socket turns to CLOSE without a segment and keeps its port
- *   import   the connection put back, repair mode off
+ *   import   the connection put back, repair mode off; one that is over leaves TIME_WAIT behind in
+ *            the kernel, or a closed socket from which unread bytes can still be read
  *
  * Each leaves the socket as it was when it fails. A detached socket stays in repair mode, so that
  * closing it sends nothing.

@@ -359,6 +359,104 @@ static void test_unacknowledged_bytes(void **state)
 	stop(&e, &c);
 }
 
+static u32 sockets(struct env *e, int peer, const char *state)
+{
+	char command[256];
+	FILE *f;
+	int n = -1;
+
+	snprintf(command, sizeof(command), "%s%d -n ss -tanH state %s | grep -c :%d", "nsenter -t ",
+	         peer ? (int)e->peer : (int)getpid(), state, ENV_FIRST_PORT);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &n), 1);
+	pclose(f);
+	return (u32)n;
+}
+
+/* trap 16: the target came to TIME_WAIT: the kernel goes on in it, and answers the peer's FIN. */
+static void test_time_wait(void **state)
+{
+	struct env_moves m;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c);
+	shutdown(c.fd, SHUT_WR);
+	wait_state(c.fd, TCP_FIN_WAIT_2);
+	env_sleep_ms(60);
+	env_moves_init(&m, &c, 1);
+	env_offload(&e, &m, 0, 1);
+	e.shared->shut[0] = 1;
+	while (!env_park(&e))
+		env_sleep_ms(1);
+	/* The target takes the FIN; its ACK is lost. */
+	buf_put_chain(&e.pool, e.parked[0].buf);
+	e.n_parked = 0;
+	m.tcp[0].d.state = TCP_TIME_WAIT;
+	m.tcp[0].d.fin |= TCP_FIN_RECEIVED;
+	m.tcp[0].d.rcv_nxt.n++;
+	m.tcp[0].d.rcv_adv.n++;
+	assert_int_equal(sockets(&e, 1, "last-ack"), 1);
+	env_upload(&e, &m, 0, 1);
+	assert_int_equal(sockets(&e, 0, "time-wait"), 1);
+	assert_int_equal(env_export(c.fd).facts & EXPORT_IN_REPAIR, 0);
+	wait_eof(c.fd);
+	while (sockets(&e, 1, "last-ack")) /* until the peer has sent its FIN again */
+		env_sleep_ms(10);
+	env_moves_free(&e, &m);
+	stop(&e, &c);
+}
+
+/* The peer closed first, the target closed and that was acknowledged: what nobody has read can be
+ * read still. And a connection that was reset at the target leaves a closed socket. */
+static void over(int aborted)
+{
+	struct env_moves m;
+	struct env_conn c;
+	struct env e;
+
+	start(&e, &c);
+	e.shared->pause = 0;
+	while (unread_bytes(c.fd) < 5000)
+		env_sleep_ms(1);
+	e.shared->pause = 1;
+	env_sleep_ms(5);
+	while (c.received + unread_bytes(c.fd) < e.shared->sent[0])
+		env_sleep_ms(1);
+	e.shared->shut[0] = 1;
+	wait_state(c.fd, TCP_CLOSE_WAIT);
+	env_moves_init(&m, &c, 1);
+	env_offload(&e, &m, 0, 1);
+	m.tcp[0].d.state = TCP_CLOSED;
+	if (!aborted) {
+		m.tcp[0].d.fin |= TCP_FIN_QUEUED | TCP_FIN_SENT | TCP_FIN_ACKED;
+		m.tcp[0].d.snd_una.n++;
+		m.tcp[0].d.snd_nxt.n++;
+		m.tcp[0].d.snd_max.n++;
+	}
+	env_upload(&e, &m, 0, 1);
+	assert_int_equal(sock_state_name(env_export(c.fd).state), TCP_CLOSED);
+	assert_int_equal(env_export(c.fd).facts & EXPORT_IN_REPAIR, 0);
+	if (!aborted) {
+		env_drain(&e, &c);
+		wait_eof(c.fd);
+	}
+	env_moves_free(&e, &m);
+	env_close(&c, 1);
+	env_stop(&e);
+}
+
+static void test_closed_with_unread_bytes(void **state)
+{
+	over(0);
+}
+
+static void test_aborted(void **state)
+{
+	over(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +470,9 @@ int main(void)
 		cmocka_unit_test(test_unsent_bytes),
 		cmocka_unit_test(test_unsent_bytes_and_fin),
 		cmocka_unit_test(test_unacknowledged_bytes),
+		cmocka_unit_test(test_time_wait),
+		cmocka_unit_test(test_closed_with_unread_bytes),
+		cmocka_unit_test(test_aborted),
 	};
 
 	env_need_root();
