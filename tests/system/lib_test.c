@@ -144,6 +144,61 @@ static void echo_with_caller_lane(void **state)
 	fixture_close(&f);
 }
 
+/* Connections of two lanes in one call; each lane has its own ready list and counters. */
+static void two_lanes(void **state)
+{
+	struct chimney_context_options o = CHIMNEY_CONTEXT_OPTIONS_INIT;
+	struct fixture f = {.n = 8};
+	struct chimney_ready ready[CONNS];
+	uint64_t resets = pair_own_resets();
+
+	o.interface = PAIR_IF;
+	o.lanes = 2;
+	o.max_connections = 256;
+	assert_int_equal(chimney_context_create(&o, &f.context), 0);
+	assert_int_equal(chimney_context_lanes(f.context), 2);
+	for (int i = 0; i < f.n; i++) {
+		int fd = pair_accept(&net, listener, PORT, i % 2);
+
+		f.peer[i] = peer_next++;
+		assert_int_equal(
+			chimney_conn_adopt(f.context, fd, i / 2 % 2, user_of(i), &f.conn[i]), 0);
+		assert_int_equal(chimney_conn_lane(f.conn[i]), i / 2 % 2);
+		assert_ptr_equal(chimney_conn_user(f.conn[i]), user_of(i));
+	}
+	for (int round = 0; round < 3; round++) {
+		move(&f, true);
+		echo_all(&f, "two lanes", false);
+		move(&f, false);
+		echo_all(&f, "two lanes", false);
+	}
+	chimney_conn_watch(f.conn[0], CHIMNEY_WRITABLE);
+	assert_int_equal(chimney_lane_ready(f.context, 1, ready, CONNS), 0);
+	assert_int_equal(chimney_lane_ready(f.context, 0, ready, CONNS), 1);
+	assert_int_equal(chimney_lane_ready(f.context, 2, ready, CONNS), -EINVAL);
+	assert_int_equal(chimney_lane_fd(f.context, 2), -1);
+	assert_int_equal(pair_own_resets(), resets);
+	fixture_close(&f);
+}
+
+/* A lane that has nothing to do sleeps: it is woken by its bound alone, not by a spin. */
+static void idle_lane_sleeps(void **state)
+{
+	struct fixture f = fixture_open(4, 0);
+	struct chimney_stats before = {.size = sizeof(before)}, after = before;
+
+	move(&f, true);
+	echo_all(&f, "busy", false);
+	usleep(300000);
+	chimney_context_stats(f.context, &before);
+	usleep(1000000);
+	chimney_context_stats(f.context, &after);
+	/* Each sleep is at least as long as the next deadline: far fewer than a spin would make. */
+	assert_true(after.lane_sleeps > before.lane_sleeps);
+	assert_true(after.lane_sleeps - before.lane_sleeps < 1000);
+	fixture_close(&f);
+}
+
 struct stream {
 	struct chimney_conn *conn;
 	uint64_t bytes;
@@ -616,6 +671,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(echo_across_moves),
 		cmocka_unit_test(echo_with_caller_lane),
+		cmocka_unit_test(two_lanes),
+		cmocka_unit_test(idle_lane_sleeps),
 		cmocka_unit_test(blocking_stream_under_moves),
 		cmocka_unit_test(readiness_level),
 		cmocka_unit_test(readiness_edge),
