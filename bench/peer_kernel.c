@@ -12,8 +12,13 @@ static int start_children(struct kernel_world *world, const struct kernel_world_
 	                                   .cpu = 1,
 	                                   .handle = load_server_handle,
 	                                   .state = &none};
-	int err = bench_child_start(&world->child[BENCH_LOCAL], &child);
+	int err;
 
+	if (config->server) {
+		child.handle = config->server;
+		child.state = config->server_state;
+	}
+	err = bench_child_start(&world->child[BENCH_LOCAL], &child);
 	if (err)
 		return err;
 	child.ns = world->net.ns[BENCH_REMOTE];
