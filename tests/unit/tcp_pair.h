@@ -14,6 +14,7 @@ enum { PAIR_CONNS_MAX = 64 };
 struct pair_options {
 	u64 seed;
 	u64 delay_ns; /* one way */
+	u32 mbit_s;         /* of each direction, 0: without limit */
 	u32 loss_ppm;
 	u32 reorder_ppm; /* frames that take up to three times as long */
 	u32 duplicate_ppm;
@@ -77,6 +78,7 @@ struct pair {
 	u64 order;
 	u32 n_conns;
 	u64 frames, lost;
+	u64 wire_free_ns[2]; /* when the wire has sent what it was given */
 	/* Called for each frame before it enters the wire; false: it is lost. */
 	bool (*filter)(struct pair *p, u32 from, const u8 *frame, u32 len);
 	void *context;
