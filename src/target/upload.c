@@ -15,12 +15,33 @@
 
 #include "target/internal.h"
 
+/* CONST and CACHED are the host's: what it keeps there stays (R31, R32). */
+static void snap_conn(struct target *t, struct target_conn *c, struct block *b, struct tcp_state *s)
+{
+	struct tcp_const k;
+	struct tcp_cached cached;
+
+	/* memcpy: what lies between the variables is the host's as well. */
+	memcpy(&k, &s->k, sizeof(k));
+	memcpy(&cached, &s->c, sizeof(cached));
+	calls_end(t, c, STATUS_UPLOAD_IN_PROGRESS);
+	tcp_conn_export(t->engine, c->eng, t->now_ns, s);
+	memcpy(&s->k, &k, sizeof(k));
+	memcpy(&s->c, &cached, sizeof(cached));
+	b->flags |= BLOCK_DELEGATED;
+	b->status = STATUS_OK;
+}
+
 /* -- step 1 -------------------------------------------------------------------------------------
  */
 
-static enum status stop_conn(struct target *t, handle h, struct tcp_tx *tx)
+/* Where nothing is owed and nothing was posted there is nothing to wait for: the snapshot is taken
+ * while the connection lies in the cache. */
+static enum status stop_conn(struct target *t, struct block_list *list, struct block *b,
+                             struct tcp_tx *tx)
 {
-	struct target_conn *c = conn_find(t, h);
+	struct target_conn *c = conn_find(t, b->device);
+	u32 acks = tx->n;
 	enum status status;
 
 	if (!c)
@@ -32,7 +53,10 @@ static enum status stop_conn(struct target *t, handle h, struct tcp_tx *tx)
 	c->before = c->state;
 	c->state = OBJECT_UPLOADING; /* events wait in c->events for a roll-back */
 	push_timer_stop(t, c);
-	return STATUS_PENDING;
+	if (tx->n != acks || c->n_posted)
+		return STATUS_PENDING;
+	snap_conn(t, c, b, block_tcp(list, b));
+	return STATUS_OK;
 }
 
 static enum status stop_path(struct target *t, handle h)
@@ -65,13 +89,14 @@ static enum status stop_neighbor(struct target *t, handle h)
 	return STATUS_PENDING;
 }
 
-static void stop_block(struct target *t, struct block *b, struct tcp_tx *tx)
+static void stop_block(struct target *t, struct block_list *list, struct block *b,
+                       struct tcp_tx *tx)
 {
 	b->detail = 0;
 	if (b->device == HANDLE_NONE)
 		b->status = STATUS_OK;
 	else if (b->layer == LAYER_TCP)
-		b->status = (u16)stop_conn(t, b->device, tx);
+		b->status = (u16)stop_conn(t, list, b, tx);
 	else if (b->layer == LAYER_PATH)
 		b->status = (u16)stop_path(t, b->device);
 	else
@@ -86,7 +111,7 @@ static void stop_all(struct target *t, struct target_upload *u)
 	struct tcp_tx tx = {.frames = t->acks, .n = t->n_acks, .cap = ACKS_MAX};
 
 	while (u->cursor != NIL && tx.n < ACKS_MAX) {
-		stop_block(t, block_at(u->request->list, u->cursor), &tx);
+		stop_block(t, u->request->list, block_at(u->request->list, u->cursor), &tx);
 		u->cursor = block_walk_next(&u->walk);
 	}
 	t->acks_made += tx.n - t->n_acks;
@@ -96,23 +121,6 @@ static void stop_all(struct target *t, struct target_upload *u)
 
 /* -- steps 2 and 3 ------------------------------------------------------------------------------
  */
-
-/* CONST and CACHED are the host's: what it keeps there stays (R31, R32). */
-static void snap_conn(struct target *t, struct target_conn *c, struct block *b, struct tcp_state *s)
-{
-	struct tcp_const k;
-	struct tcp_cached cached;
-
-	/* memcpy: what lies between the variables is the host's as well. */
-	memcpy(&k, &s->k, sizeof(k));
-	memcpy(&cached, &s->c, sizeof(cached));
-	calls_end(t, c, STATUS_UPLOAD_IN_PROGRESS);
-	tcp_conn_export(t->engine, c->eng, t->now_ns, s);
-	memcpy(&s->k, &k, sizeof(k));
-	memcpy(&s->c, &cached, sizeof(cached));
-	b->flags |= BLOCK_DELEGATED;
-	b->status = STATUS_OK;
-}
 
 static void snap_path(struct target *t, struct target_path *p, struct block *b,
                       struct path_state *s)
