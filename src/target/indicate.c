@@ -274,6 +274,18 @@ static void serve_room(struct target *t, struct target_conn *c)
 	indicate(t, IND_SEND_ROOM, c->host, room);
 }
 
+/* How much is worth having in flight: told when it has doubled since. */
+static void serve_backlog(struct target *t, struct target_conn *c)
+{
+	u32 cwnd = tcp_conn_cwnd(t->engine, c->eng);
+	u8 size = (u8)(32 - __builtin_clz(cwnd | 1));
+
+	if (likely(size <= c->backlog))
+		return;
+	c->backlog = size;
+	indicate(t, IND_SEND_BACKLOG, c->host, 2ull * cwnd);
+}
+
 /* What the engine will not go on with is the host's. */
 static void serve_requests(struct target *t, struct target_conn *c, u32 events)
 {
@@ -295,9 +307,12 @@ void serve(struct target *t, struct target_conn *c)
 
 	if (c->state == OBJECT_UPLOADING || c->eng == NIL)
 		return; /* after a roll-back */
+	if (unlikely(c->flags & TC_ORPHANED)) {
+		calls_orphaned(t, c); /* may call the host, which may do anything: later */
+		kick(t, c);
+		return;
+	}
 	c->events = 0;
-	if (unlikely(c->flags & TC_ORPHANED))
-		calls_orphaned(t, c);
 	if (c->state == OBJECT_ABORTED)
 		return;
 	may = legal_verdict(conn_state(t, c), LEGAL_CALL_INDICATE);
@@ -313,8 +328,10 @@ void serve(struct target *t, struct target_conn *c)
 		return;
 	}
 	done = calls_pump(t, c);
-	if (events & (TCP_EV_ACKED | TCP_EV_FIN_ACKED))
+	if (events & (TCP_EV_ACKED | TCP_EV_FIN_ACKED) && may == LEGAL_YES) {
 		serve_room(t, c);
+		serve_backlog(t, c);
+	}
 	if (!calls_fill(t, c))
 		done = false;
 	serve_receive(t, c, may == LEGAL_YES);

@@ -70,14 +70,16 @@ struct target_conn {
 	               */
 	u32 kick_next;
 	u32 indicate_bytes;
-	u32 n_posted;
+	u16 n_posted;
+	u8 backlog; /* log2 of the congestion window that the last hint was for */
+	u8 pad;
 	u32 push_prev, push_next;
 
 	u64 push_at_ns;
 	u32 recv_promised, send_promised;
 	u8 reason; /* enum upload_reason asked for */
 	u8 before; /* state before the upload */
-	u8 pad[2];
+	u8 pad1[2];
 	u32 starved_next;
 	u64 pad2[5];
 } ALIGNED(64);

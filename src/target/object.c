@@ -266,6 +266,7 @@ static void first_look(struct target *t, struct target_conn *c, const struct tcp
 	if (d->fin & (TCP_FIN_QUEUED | TCP_FIN_SENT))
 		c->flags |= TC_SHUT | (d->fin & TCP_FIN_ACKED ? TC_FIN_ACKED : 0);
 	c->accepted = d->send.len;
+	c->backlog = (u8)(32 - __builtin_clz(d->cwnd_bytes | 1));
 }
 
 enum status conn_live(struct target *t, struct target_conn *c, const struct tcp_state *s,

@@ -30,6 +30,7 @@ void target_config_defaults(struct target_config *c)
 	c->bufs.large = or_default(c->bufs.large, c->connections / 16 + 16);
 	c->posted = or_default(c->posted, 2 * c->connections);
 	c->posted_per_connection = or_default(c->posted_per_connection, 64);
+	c->posted_per_connection = min_of(c->posted_per_connection, 65535u);
 	c->list_blocks = or_default(c->list_blocks, 2 * c->connections + c->neighbors);
 	c->max_window_bytes = or_default(c->max_window_bytes, 1u << 30);
 	c->max_mtu_bytes = or_default(c->max_mtu_bytes, 65535);

@@ -238,6 +238,11 @@ u8 tcp_conn_state(const struct tcp_engine *e, u32 conn)
 	return e->conns[conn].state;
 }
 
+u32 tcp_conn_cwnd(const struct tcp_engine *e, u32 conn)
+{
+	return e->conns[conn].cwnd_bytes;
+}
+
 void tcp_engine_usage(const struct tcp_engine *e, struct tcp_engine_usage *ret_usage)
 {
 	u32 max = e->config.max_connections;

@@ -240,6 +240,7 @@ u32 tcp_lookup(const struct tcp_engine *e, const struct ip_addr *local,
 u32 tcp_conn_path(const struct tcp_engine *e, u32 conn);
 u32 tcp_path_neighbor(const struct tcp_engine *e, u32 path);
 u8 tcp_conn_state(const struct tcp_engine *e, u32 conn); /* enum tcp_state_name */
+u32 tcp_conn_cwnd(const struct tcp_engine *e, u32 conn); /* bytes */
 
 struct tcp_engine_usage {
 	u32 connections, paths, neighbors; /* in use */
