@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "offload/chain.h"
+#include "offload/request.h"
 
 struct fake_device {
 	struct host_side host;
@@ -166,6 +167,7 @@ struct monitor {
 	struct device_ops ops;
 	struct host_ops side;
 	u32 offloads, completions;
+	struct offload_request seen;
 	int inject;
 };
 
@@ -174,6 +176,7 @@ static int monitor_offload(void *impl, struct offload_request *request)
 	struct monitor *m = impl;
 
 	m->offloads++;
+	m->seen = *request;
 	return m->inject ? m->inject : device_pass_ops.offload(impl, request);
 }
 
@@ -242,6 +245,34 @@ static void inserted_and_removed_while_calls_go_on(void **state)
 	assert_int_equal(w.host.completed, 3);
 	assert_ptr_equal(w.device.impl, &w.fake);
 	assert_ptr_equal(w.fake.host.impl, &w.host);
+}
+
+/* R47, R107: a driver sees what each layer of the host needs, the kind of call, the list with the
+ * host's handles, and the host's word for it */
+static void a_request_can_be_inspected(void **state)
+{
+	struct block block = {.host = 77, .state = NIL, .next = NIL, .dependent = NIL};
+	struct block_list list = {.blocks = &block, .n_blocks = 1, .cap_blocks = 1};
+	struct offload_needs needs = {.connections = 1};
+	struct offload_request r;
+	struct monitor m;
+	struct world w;
+
+	world_init(&w);
+	assert_int_equal(monitor_insert(&m, &w.device), 0);
+	offload_request_init(&r, BLOCK_CALL_OFFLOAD, &list, 5);
+	for (u32 i = 0; i < HOST_LAYERS; i++) {
+		needs.send_bytes = 100 + i;
+		assert_int_equal(offload_request_need(&r, &needs), 0);
+	}
+	assert_int_equal(offload(&w, &r), 0);
+	assert_int_equal(m.seen.call, BLOCK_CALL_OFFLOAD);
+	assert_int_equal(m.seen.cookie, 5);
+	assert_int_equal(m.seen.n_needs, HOST_LAYERS);
+	for (u32 i = 0; i < HOST_LAYERS; i++)
+		assert_int_equal(m.seen.needs[i].send_bytes, 100 + i);
+	assert_int_equal(block_at(m.seen.list, 0)->host, 77);
+	assert_int_equal(device_remove(&m.chain), 0);
 }
 
 static void an_upload_completes_although_the_driver_went(void **state)
@@ -335,6 +366,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(inserted_and_removed_while_calls_go_on),
+		cmocka_unit_test(a_request_can_be_inspected),
 		cmocka_unit_test(an_upload_completes_although_the_driver_went),
 		cmocka_unit_test(two_drivers_leave_in_order),
 		cmocka_unit_test(each_call_is_handed_through),

@@ -224,6 +224,35 @@ static void a_parent_waits_for_its_children(void **state)
 	world_free(w);
 }
 
+/* R84: neighbor, path and connection of one list are read at one moment, with one completion, while
+ * traffic would go on: what the path counted is what the connection sent */
+static void one_snapshot_over_the_layers(void **state)
+{
+	struct world *w = world_with(1);
+	struct test_list l = {0};
+	u32 frames;
+
+	for (u32 i = 0; i < 7; i++) {
+		assert_int_equal(do_send(w, 0, "x", 1, SEND_BUFFERED, 0), 1);
+		world_flush(w);
+	}
+	frames = w->frames_out;
+	list_make(&l, 3);
+	list_upload(w, &l, 0, 1, true);
+	w->host.completed = 0;
+	assert_int_equal(call_upload(w, &l), 0);
+	assert_int_equal(w->host.completed, 1);
+	assert_int_equal(w->frames_out, frames);
+	assert_int_equal(seq_diff(uploaded(&l, 2)->d.snd_max, seq_of(1001)), 7);
+	assert_int_equal(block_path(&l.list, block_at(&l.list, 1))->d.next_ip_id, frames);
+	for (u32 i = 0; i < 3; i++)
+		assert_int_equal(block_at(&l.list, i)->flags, BLOCK_DELEGATED);
+	w->dev.ops->commit(w->dev.impl, &l.request);
+	world_is_empty(w);
+	list_free(&l);
+	world_free(w);
+}
+
 /* R80, R43: connections first, then what they hung on in a request of its own */
 static void parents_in_a_later_request(void **state)
 {
@@ -597,6 +626,7 @@ int main(void)
 		cmocka_unit_test(what_comes_back),
 		cmocka_unit_test(a_parent_waits_for_its_children),
 		cmocka_unit_test(parents_in_a_later_request),
+		cmocka_unit_test(one_snapshot_over_the_layers),
 		cmocka_unit_test(the_next_ip_id_comes_back),
 		cmocka_unit_test(rolled_back_and_nothing_lost),
 		cmocka_unit_test(a_parent_of_one_that_resumed),
