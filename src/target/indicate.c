@@ -407,17 +407,24 @@ void target_timers(struct target *t, u64 now_ns)
 	push_timers(t);
 }
 
-bool target_flush(struct target *t, struct tcp_tx *tx, u64 now_ns)
+/* ACKs that uploads owe go first. */
+static void flush_acks(struct target *t, struct tcp_tx *tx)
 {
 	u32 n = min_of(t->n_acks, tx->cap - tx->n);
 
+	memcpy(tx->frames + tx->n, t->acks, n * sizeof(*t->acks));
+	tx->n += n;
+	t->n_acks -= n;
+	t->acks_sent += n;
+	memmove(t->acks, t->acks + n, t->n_acks * sizeof(*t->acks));
+}
+
+bool target_flush(struct target *t, struct tcp_tx *tx, u64 now_ns)
+{
 	t->now_ns = now_ns;
-	if (unlikely(n)) {
-		memcpy(tx->frames + tx->n, t->acks, n * sizeof(*t->acks));
-		tx->n += n;
-		t->n_acks -= n;
-		t->acks_sent += n;
-		memmove(t->acks, t->acks + n, t->n_acks * sizeof(*t->acks));
+	while (unlikely(t->n_acks) && tx->n < tx->cap) {
+		flush_acks(t, tx);
+		uploads_stop(t); /* there is room for more of them now */
 	}
 	return tcp_flush(t->engine, now_ns, tx) || t->n_acks;
 }

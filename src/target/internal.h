@@ -324,6 +324,8 @@ int query_layer(struct target *t, struct offload_request *request, enum layer la
 
 /* Goes on with uploads that wait for ACKs to be sent or for dependents to go. */
 void uploads_run(struct target *t);
+/* Stops the connections for whose ACKs there was no room. Calls nobody. */
+void uploads_stop(struct target *t);
 /* Next stretch of the scan for connections that hang on something invalid. */
 void invalidate_scan(struct target *t);
 

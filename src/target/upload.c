@@ -292,6 +292,16 @@ int target_upload(void *device, struct offload_request *request)
 	return 0;
 }
 
+void uploads_stop(struct target *t)
+{
+	for (u32 i = 0; i < UPLOADS_MAX && t->n_uploads; i++) {
+		struct target_upload *u = &t->uploads[i];
+
+		if (u->request && u->cursor != NIL)
+			stop_all(t, u);
+	}
+}
+
 void uploads_run(struct target *t)
 {
 	for (u32 i = 0; i < UPLOADS_MAX && t->n_uploads; i++) {

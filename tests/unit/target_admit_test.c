@@ -475,6 +475,45 @@ static void the_same_connection_twice(void **state)
 	world_free(w);
 }
 
+/* The same with payload of another pool: the copies are given back */
+static void a_copy_that_was_for_nothing(void **state)
+{
+	struct world *w = world_make(NULL, false);
+	struct buf_pool_config other = {.small = 4, .large = 1};
+	void *mem = zeroed(4096, buf_pool_bytes(&other));
+	struct buf_pool pool;
+	struct tree x;
+	u32 again, b;
+
+	buf_pool_init(&pool, mem, &other);
+	tree_make(&x, 0);
+	again = list_new(&x.l, x.path, LAYER_TCP, 0);
+	b = buf_alloc(&pool, BUF_SMALL);
+	buf_at(&pool, b)->len = 100;
+	tree_tcp(&x)->d.recv = (struct data_ref){b, 0, 100};
+	x.l.list.pool = &pool;
+	tree_offload(w, &x);
+	expect(&x, x.conn, STATUS_FAILED, EEXIST);
+	x.conn = again;
+	tree_upload(w, &x);
+	world_is_empty(w);
+	zeroed_free(mem);
+	world_free(w);
+}
+
+/* A port that no lane has; a connection of a one-phase offload without its DELEGATED part */
+static void nonsense(void **state)
+{
+	struct tree x;
+
+	tree_make(&x, 0);
+	tree_neighbor(&x)->k.port = TCP_PORTS_MAX;
+	refused(NULL, &x, x.neighbor, STATUS_FAILED, TCP_PORTS_MAX);
+	tree_make(&x, 0);
+	block_at(&x.l.list, x.conn)->flags &= (u8)~BLOCK_DELEGATED;
+	refused(NULL, &x, x.conn, STATUS_MALFORMED, BLOCK_RULE_ROLE);
+}
+
 /* R16: what is free is told as it is now */
 static void capabilities_follow(void **state)
 {
@@ -519,6 +558,8 @@ int main(void)
 		cmocka_unit_test(allocation_fails_at_each_point),
 		cmocka_unit_test(paused),
 		cmocka_unit_test(the_same_connection_twice),
+		cmocka_unit_test(a_copy_that_was_for_nothing),
+		cmocka_unit_test(nonsense),
 		cmocka_unit_test(capabilities_follow),
 	};
 

@@ -236,6 +236,98 @@ static void the_push_timer(void **state)
 	world_free(w);
 }
 
+/* Several connections wait for the push timer; one in the middle gets its bytes in time */
+static void push_timers_of_several(void **state)
+{
+	struct target_config config = {.push_timer_ns = 10 * NS_PER_MS};
+	struct world *w = world_with(4, &config);
+	static u8 buf[4][1000];
+
+	for (u32 i = 0; i < 4; i++) {
+		(void)do_recv(w, i, buf[i], 1000, RECV_PUSH, i);
+		peer_send(w, i, 0, 300);
+		from_peer_without_push(w);
+		target_poll_events(w->t, w->now);
+		w->now += NS_PER_MS;
+		target_set_time(w->t, w->now);
+	}
+	assert_int_equal(w->host.n_done, 0);
+	peer_send(w, 1, 300, 700);
+	from_peer_without_push(w);
+	target_poll_events(w->t, w->now);
+	assert_int_equal(w->host.n_done, 1);
+	assert_int_equal(host_done(w, 1)->bytes, 1000);
+	world_upload(w, 3, 1, false); /* the last of the list leaves */
+	assert_int_equal(host_done(w, 3)->bytes, 300);
+	for (u32 ms = 0; ms < 12; ms++)
+		world_step(w, NS_PER_MS);
+	assert_int_equal(w->host.n_done, 4);
+	assert_int_equal(w->host.done[2].cookie, 0);
+	assert_int_equal(w->host.done[3].cookie, 2);
+	world_upload(w, 0, 3, true);
+	world_is_empty(w);
+	world_free(w);
+}
+
+/* More to tell than waits at a time: nothing is lost, in order for each connection */
+static void more_to_tell_than_fits(void **state)
+{
+	struct target_config config = {.connections = 700, .posted = 4096};
+	struct world *w = world_with(600, &config);
+	static u8 buf[16];
+	u32 seen[600] = {0};
+
+	for (u32 k = 0; k < 20; k++) {
+		for (u32 i = k * 30; i < k * 30 + 30; i++) {
+			assert_int_equal(tcp_send(w->peer, w->peer_conn[i], "x", 1), 1);
+		}
+		world_from_peer(w, NULL);
+	}
+	target_poll_events(w->t, w->now);
+	assert_int_equal(host_count(w, IND_RECEIVE), 600);
+	world_flush(w);
+	for (u32 i = 0; i < 600; i++) {
+		assert_int_equal(do_recv(w, i, buf, 16, RECV_NOW, 0), 1);
+		for (u64 k = 0; k < 4; k++)
+			(void)do_recv(w, i, buf, 16, 0, i * 4 + k);
+	}
+	assert_int_equal(w->host.n_done, 0);
+	world_upload(w, 0, 600, true);
+	assert_int_equal(w->host.n_done, 2400);
+	for (u32 k = 0; k < 2400; k++) {
+		u32 i = (u32)(w->host.done[k].host - CONN_HOST);
+
+		assert_int_equal(w->host.done[k].cookie, i * 4 + seen[i]++);
+		assert_int_equal(w->host.done[k].status, STATUS_UPLOAD_IN_PROGRESS);
+	}
+	world_is_empty(w);
+	world_free(w);
+}
+
+/* Sends and disconnects over the limit of posted calls are given back */
+static void sends_over_the_limit(void **state)
+{
+	struct target_config config = {.posted_per_connection = 2};
+	struct world *w = world_with(1, &config);
+
+	(void)do_send(w, 0, "a", 1, 0, 1);
+	(void)do_send(w, 0, "b", 1, 0, 2);
+	(void)do_send(w, 0, "c", 1, 0, 3);
+	assert_int_equal(host_done(w, 3)->status, STATUS_BUSY);
+	do_disconnect(w, 0, false, 4);
+	assert_int_equal(host_done(w, 4)->status, STATUS_BUSY);
+	(void)do_send(w, 0, NULL, 0, 0, 5); /* nothing to send is one too many as well */
+	assert_int_equal(host_done(w, 5)->status, STATUS_BUSY);
+	world_run(w, 2);
+	world_step(w, 50 * NS_PER_MS);
+	world_run(w, 2);
+	assert_int_equal(host_done(w, 1)->bytes, 1);
+	assert_int_equal(host_done(w, 2)->bytes, 1);
+	(void)do_send(w, 0, NULL, 0, 0, 6);
+	assert_int_equal(host_done(w, 6)->status, STATUS_OK);
+	world_free(w);
+}
+
 /* R65: indicated once; taken whole, in part, or not at all */
 static void indicated_until_taken(void **state)
 {
@@ -663,6 +755,33 @@ static void forward_racing_an_upload(void **state)
 	world_free(w);
 }
 
+/* More at a time than one batch of the engine */
+static void many_forwarded_at_a_time(void **state)
+{
+	struct world *w = world_with(40, NULL);
+	struct rx_frame frames[TX_MAX];
+	struct forward_call calls[TX_MAX];
+	u32 n;
+
+	for (u32 i = 0; i < 40; i++)
+		peer_send(w, i, 0, 100);
+	n = capture(w, frames);
+	assert_int_equal(n, 40);
+	for (u32 i = 0; i < n; i++)
+		calls[i] = (struct forward_call){.conn = w->conns[i], .frame = &frames[i]};
+	calls[7].conn = 12345;
+	w->dev.data->forward(w->dev.impl, calls, n);
+	for (u32 i = 0; i < n; i++)
+		assert_int_equal(calls[i].status, i == 7 ? STATUS_STALE_HANDLE : STATUS_OK);
+	buf_put_chain(target_pool(w->t), frames[7].buf);
+	target_poll_events(w->t, w->now);
+	assert_int_equal(host_count(w, IND_RECEIVE), 39);
+	world_flush(w);
+	world_upload(w, 0, 40, true);
+	world_is_empty(w);
+	world_free(w);
+}
+
 /* What is no segment of a connection of ours goes back */
 static void forwarded_by_mistake(void **state)
 {
@@ -690,6 +809,9 @@ int main(void)
 		cmocka_unit_test(buffers_in_posting_order),
 		cmocka_unit_test(push_and_fill),
 		cmocka_unit_test(the_push_timer),
+		cmocka_unit_test(push_timers_of_several),
+		cmocka_unit_test(more_to_tell_than_fits),
+		cmocka_unit_test(sends_over_the_limit),
 		cmocka_unit_test(indicated_until_taken),
 		cmocka_unit_test(taken_inside_the_callback),
 		cmocka_unit_test(receive_indication_size),
@@ -704,6 +826,7 @@ int main(void)
 		cmocka_unit_test(reset_by_the_peer),
 		cmocka_unit_test(forwarded_segments_are_processed),
 		cmocka_unit_test(forward_racing_an_upload),
+		cmocka_unit_test(many_forwarded_at_a_time),
 		cmocka_unit_test(forwarded_by_mistake),
 	};
 
