@@ -574,6 +574,30 @@ static void fin_while_offloaded(void **state)
 	fixture_close(&f);
 }
 
+/* We close first, in the target: TIME_WAIT is the kernel's, and answers the peer's last segments. */
+static void active_close_in_the_target(void **state)
+{
+	struct fixture f = fixture_open(4, 0);
+	uint64_t resets = pair_own_resets() + pair_ask(&net, PAIR_RESETS, 0, false);
+	char buf[16];
+
+	move(&f, true);
+	echo_all(&f, "last words", false);
+	for (int i = 0; i < f.n; i++)
+		assert_int_equal(chimney_conn_shutdown(f.conn[i]), 0);
+	for (int i = 0; i < f.n; i++) {
+		assert_int_equal(peer_eof(&f, i), 10);
+		pair_ask(&net, PAIR_FIN, f.peer[i], false);
+		assert_int_equal(chimney_conn_recv(f.conn[i], buf, sizeof(buf), 0), 0);
+		chimney_conn_close(f.conn[i]);
+		pair_ask(&net, PAIR_CLOSE, f.peer[i], false);
+		f.conn[i] = NULL;
+	}
+	usleep(300000);
+	assert_int_equal(pair_own_resets() + pair_ask(&net, PAIR_RESETS, 0, false), resets);
+	fixture_close(&f);
+}
+
 /* R76: an acceptable RST ends it on either side, and says so. */
 static void reset_while_offloaded(void **state)
 {
@@ -683,6 +707,7 @@ int main(void)
 		cmocka_unit_test(close_while_offloaded),
 		cmocka_unit_test(half_closed_by_peer),
 		cmocka_unit_test(fin_while_offloaded),
+		cmocka_unit_test(active_close_in_the_target),
 		cmocka_unit_test(reset_while_offloaded),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(bad_options),
