@@ -54,6 +54,8 @@ static int take_over(struct chimney_load *l, struct bench_msg *msg)
 	options.interface = l->interface;
 	options.port_mode = l->port_mode;
 	options.flags = CHIMNEY_LANES_CALLER;
+	/* As a server would that cares for its round-trip time; when idle it sleeps all the same. */
+	options.spin_us = 2000;
 	options.max_connections = max_of(l->kernel.n, 1024u);
 	l->conns = calloc(l->kernel.n, sizeof(struct chimney_conn *));
 	if (!l->conns)

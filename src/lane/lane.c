@@ -227,8 +227,7 @@ static void *run(void *arg)
 		if (busy) {
 			idle_since_ns = now_ns;
 		} else if (now_ns - idle_since_ns >= l->config.spin_ns) {
-			doze(l, UINT64_MAX);
-			idle_since_ns = lane_now_ns();
+			doze(l, UINT64_MAX); /* and spin again only after there was work */
 		} else {
 			pthread_mutex_unlock(&l->mutex);
 			__builtin_ia32_pause();
