@@ -53,12 +53,23 @@ static void fill_states(struct linux_backend *b, struct move *m, const struct pa
 	}
 }
 
+/* Where the route has several next hops the ports choose: each connection is a path of its own. */
+static u32 path_of(struct linux_backend *b, struct path_key *question, const struct sock_export *e)
+{
+	u32 path = routes_path(b->routes, question, e->local_port, e->remote_port);
+
+	if (path == NIL || !routes_path_at(b->routes, path)->route.multipath)
+		return path;
+	question->hash = (u32)e->local_port << 16 | e->remote_port;
+	return routes_path(b->routes, question, e->local_port, e->remote_port);
+}
+
 /* Where it hangs: path, neighbor, managed port. */
 static enum status inspect_route(struct linux_backend *b, struct move *m, struct linux_conn *c,
                                  const struct sock_export *e, u64 now_ns)
 {
 	struct path_key question = question_of(e);
-	u32 path = routes_path(b->routes, &question, e->local_port, e->remote_port);
+	u32 path = path_of(b, &question, e);
 	const struct path_entry *p;
 	struct backend_port *port;
 	enum status status;
@@ -75,6 +86,9 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 		m->detail = p->route.ifindex;
 		return STATUS_NOT_MANAGED;
 	}
+	/* In XDP mode frames leave past the interface's queueing discipline. */
+	if (!port->tap && !reasons_qdisc_plain(e->qdisc))
+		return STATUS_SHAPED;
 	if (p->neighbor == NIL ||
 	    !routes_resolve(b->routes, p->neighbor, b->config.resolve_wait_ms))
 		return STATUS_NO_NEIGHBOR;

@@ -7,8 +7,13 @@
 
 #include <linux/tcp.h>
 
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
+
 enum {
 	PIECE_BYTES = 32768,
+	WIDEN_MAX = 8,
 	/* The kernel does not cut a sent segment of which only a part was acknowledged: its send
 	 * queue may begin this much before snd_una. */
 	EXCESS_BYTES = 65536,
@@ -87,16 +92,55 @@ int queue_read(const struct linux_sys *sys, int fd, int queue, struct queue_scra
 	return to_pool(pool, scratch->bytes + (n - (ssize_t)ref->len), ref->len, &ref->buf);
 }
 
+/*
+ * Doubles the buffer that is full. The target may have held more than the kernel's accounting lets
+ * in; whether the application has fixed the size stays as it was.
+ */
+static int widen(const struct linux_sys *sys, int fd, int name, int force)
+{
+	int bytes = 0, lock = -1;
+	socklen_t len = sizeof(bytes), lock_len = sizeof(lock);
+
+	if (sys->getsockopt(fd, SOL_SOCKET, name, &bytes, &len))
+		return -errno;
+	if (sys->getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, &lock_len))
+		lock = -1; /* before Linux 5.14: then its size is fixed from now on */
+	/* The kernel doubles what it is given. */
+	if (sys->setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)))
+		return -errno;
+	if (lock >= 0)
+		(void)sys->setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, sizeof(lock));
+	return 0;
+}
+
+/* EAGAIN: the send buffer is full; ENOMEM: the receive buffer is (repair mode only). */
+static int make_room(const struct linux_sys *sys, int fd, int err, u32 *widened)
+{
+	if ((err != EAGAIN && err != ENOMEM) || (*widened)++ >= WIDEN_MAX)
+		return -err;
+	return err == EAGAIN ? widen(sys, fd, SO_SNDBUF, SO_SNDBUFFORCE)
+	                     : widen(sys, fd, SO_RCVBUF, SO_RCVBUFFORCE);
+}
+
 static int write_piece(const struct linux_sys *sys, int fd, const u8 *from, u32 len)
 {
+	u32 widened = 0;
+	int err;
+
 	while (len) {
 		ssize_t n = sys->send(fd, from, min_of(len, (u32)PIECE_BYTES),
 		                      MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
+		if (n == 0)
+			return -EIO;
+		if (n < 0) {
+			err = make_room(sys, fd, errno, &widened);
+			if (err)
+				return err;
+			continue;
+		}
 		from += n;
 		len -= (u32)n;
 	}

@@ -10,6 +10,9 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#ifndef RTM_F_FIB_MATCH
+#define RTM_F_FIB_MATCH 0x2000
+#endif
 #ifndef NTF_EXT_MANAGED
 #define NTF_EXT_MANAGED (1 << 0)
 #define NDA_FLAGS_EXT   15
@@ -144,10 +147,9 @@ static int route_cb(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_STOP;
 }
 
-int rtnl_route(struct mnl_socket *s, const struct path_key *key, u16 local_port, u16 remote_port,
-               struct route_answer *ret)
+static struct nlmsghdr *route_request(char *buf, const struct path_key *key, u16 local_port,
+                                      u16 remote_port)
 {
-	char buf[512];
 	bool v4 = ip_addr_is_v4(&key->remote);
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct rtmsg *rt;
@@ -166,13 +168,32 @@ int rtnl_route(struct mnl_socket *s, const struct path_key *key, u16 local_port,
 	if (key->mark)
 		mnl_attr_put_u32(h, RTA_MARK, key->mark);
 	mnl_attr_put_u32(h, RTA_UID, key->uid);
-	if (remote_port) {
+	if (key->hash) {
 		mnl_attr_put_u8(h, RTA_IP_PROTO, 6);
 		mnl_attr_put_u16(h, RTA_SPORT, cpu_to_be16(local_port));
 		mnl_attr_put_u16(h, RTA_DPORT, cpu_to_be16(remote_port));
 	}
+	return h;
+}
+
+int rtnl_route(struct mnl_socket *s, const struct path_key *key, u16 local_port, u16 remote_port,
+               struct route_answer *ret)
+{
+	struct route_answer entry = {0};
+	char buf[512];
+	struct nlmsghdr *h = route_request(buf, key, local_port, remote_port);
+	int err;
+
 	*ret = (struct route_answer){.next_hop = key->remote};
-	return talk(s, h, route_cb, ret);
+	err = talk(s, h, route_cb, ret);
+	if (err || key->hash)
+		return err;
+	/* The entry of the table itself tells whether there are several next hops. */
+	h = route_request(buf, key, 0, 0);
+	((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_flags = RTM_F_FIB_MATCH;
+	if (talk(s, h, route_cb, &entry) == 0)
+		ret->multipath = entry.multipath;
+	return 0;
 }
 
 bool rtnl_parse_neighbor(const struct nlmsghdr *h, struct neighbor_answer *ret)

@@ -13,7 +13,7 @@ struct route_answer {
 	u32 ifindex;
 	u32 mtu_bytes;  /* of the route or a path MTU learned, 0: the interface's */
 	u8 type;        /* RTN_UNICAST, RTN_LOCAL, ... */
-	bool multipath; /* the answer depends on the ports */
+	bool multipath; /* several next hops: ask with the ports, the answer depends on them */
 };
 
 struct neighbor_answer {
@@ -30,8 +30,8 @@ struct neighbor_answer {
  * a receive buffer of `rcvbuf` bytes where that is not 0. */
 int rtnl_open(u64 groups, int rcvbuf, struct mnl_socket **ret_socket) MUST_CHECK;
 
-/* The route that the kernel would use (trap 20). Ports 0: not asked with. -ENETUNREACH and other
- * -Exxx of the kernel. */
+/* The route that the kernel would use (trap 20), by the ports too where key->hash is not 0.
+ * -ENETUNREACH and other -Exxx of the kernel. */
 int rtnl_route(struct mnl_socket *s, const struct path_key *key, u16 local_port, u16 remote_port,
                struct route_answer *ret) MUST_CHECK;
 
