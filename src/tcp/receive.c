@@ -37,15 +37,19 @@ static void trim_to_window(struct tcp_engine *e, struct tcp_conn *c, struct text
 	}
 }
 
-/* The ACK that in-order bytes call for: at once after two full segments, else within the delay. */
+/*
+ * The ACK that in-order bytes call for: at once for every second segment, else within the delay. A
+ * second segment counts whatever its size (RFC 5681 4.2 asks for full ones only): a peer with two
+ * segments out probes for a lost tail (RFC 8985 7) long before the delay is over.
+ */
 static void owe_ack(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	if (s->pieces > 1 || seq_diff(c->rcv_nxt, c->last_ack_sent) >= 2 * (s32)c->mss) {
+	if (s->pieces > 1 || c->delayed_ack_at_ns != TIMER_STOPPED ||
+	    seq_diff(c->rcv_nxt, c->last_ack_sent) >= 2 * (s32)c->mss) {
 		ack_now(e, c);
 		return;
 	}
-	if (c->delayed_ack_at_ns == TIMER_STOPPED)
-		c->delayed_ack_at_ns = ns_add(e->now_ns, e->config.delayed_ack_ns);
+	c->delayed_ack_at_ns = ns_add(e->now_ns, e->config.delayed_ack_ns);
 	conn_mark_dirty(e, c); /* output arms the timer, if no answer took the ACK along */
 }
 
