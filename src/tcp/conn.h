@@ -129,6 +129,7 @@ struct tcp_conn {
 	u32 flow_hash; /* the host's, carried only */
 	struct tcp_cached settings;
 	tcp_seq snd_sml; /* end of the last segment sent that was not full */
+	u16 ooo_segs;    /* how many out-of-order segments the list has */
 	u8 ecn_state;
 	u8 error; /* errno that ended it, 0: none */
 } ALIGNED(64);

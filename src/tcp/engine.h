@@ -50,7 +50,8 @@ struct tcp_engine_config {
 	u64 max_rto_ns;           /* 0: 120 s */
 	u64 delayed_ack_ns;       /* 0: 40 ms */
 	u64 msl_ns;               /* 0: 30 s: TIME_WAIT lasts twice as long */
-	u32 challenge_acks_per_s; /* 0: 1000 (RFC 5961 7) */
+	u32 challenge_acks_per_s; /* 0: 1000 (RFC 5961 7); the mean of a budget that varies by half
+	                           */
 	struct tcp_port_caps ports[TCP_PORTS_MAX];
 };
 
@@ -212,14 +213,17 @@ struct tcp_tx {
 /*
  * Processes a batch of frames. Sets frame->verdict (and reason, enum tcp_drop or tcp_to_host of
  * tcp/verdict.h) of each: CONSUMED frames' buffers belong to the engine, the others stay the
- * caller's. Total: any bytes are data.
+ * caller's. Total: any bytes are data. Frames of chains whose headers do not lie in the first
+ * buffer are the host's. A segment that was looked up but is not acceptable is CONSUMED and
+ * counted.
  */
 void tcp_input(struct tcp_engine *e, struct rx_frame *frames, u32 n, u64 now_ns);
 
 /* Runs what is due at now_ns. */
 void tcp_timers(struct tcp_engine *e, u64 now_ns);
 
-/* When tcp_timers() must be called next; UINT64_MAX: never. */
+/* When tcp_timers() must be called next; UINT64_MAX: never. A lower bound: a call may find nothing
+ * due, and brings a later one. */
 u64 tcp_next_deadline(const struct tcp_engine *e);
 
 /* Moves up to `cap` pending events into `ret`, one entry a connection; returns how many. */

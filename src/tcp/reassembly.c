@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "tcp/reassembly.h"
 
-enum { RECLAIM_CONNS = 256 }; /* looked at for each batch while the pool is low */
+enum {
+	RECLAIM_CONNS = 256, /* looked at for each batch while the pool is low */
+	OOO_SEGS_MAX = 512,  /* holes of one connection: the list is walked, buffers are held */
+};
 
 /* A segment on its way into the list. */
 struct arrival {
@@ -43,6 +46,19 @@ static bool make_room(struct tcp_engine *e, struct arrival *a)
 	return true;
 }
 
+static bool may_keep(struct tcp_engine *e, const struct tcp_conn *c, struct arrival *a)
+{
+	if (c->ooo_segs >= OOO_SEGS_MAX) {
+		segment_drop(e, TCP_DROP_BUFFER_FULL);
+		return false;
+	}
+	if (!make_room(e, a)) {
+		segment_drop(e, TCP_DROP_POOL_DRY);
+		return false;
+	}
+	return true;
+}
+
 static u32 last_of(struct tcp_engine *e, u32 buf)
 {
 	while (buf_at(e->bufs, buf)->next != NIL)
@@ -51,11 +67,12 @@ static u32 last_of(struct tcp_engine *e, u32 buf)
 }
 
 /* Appends `from` to `to`, which it touches. */
-static void merge(struct tcp_engine *e, struct ooo_node *to, u32 from)
+static void merge(struct tcp_engine *e, struct tcp_conn *c, struct ooo_node *to, u32 from)
 {
 	struct ooo_node *n = ooo_at(e, from);
 	u32 tail = n->tail;
 
+	c->ooo_segs--;
 	to->len += n->len;
 	to->fin |= n->fin;
 	to->next = n->next;
@@ -68,6 +85,7 @@ static void drop_node(struct tcp_engine *e, struct tcp_conn *c, u32 *link)
 {
 	u32 buf = *link;
 
+	c->ooo_segs--;
 	c->ooo_bytes -= ooo_at(e, buf)->len;
 	*link = ooo_at(e, buf)->next;
 	buf_put_chain(e->bufs, buf);
@@ -88,12 +106,13 @@ static void link_in(struct tcp_engine *e, struct tcp_conn *c, const struct arriv
 		.fin = a->fin,
 	};
 	*link = a->buf;
+	c->ooo_segs++;
 	c->ooo_bytes += a->len;
 	e->n.ooo_segs++;
 	if (n->next != NIL && seq_eq(ooo_end(n), ooo_at(e, n->next)->seq) && !n->fin)
-		merge(e, n, n->next);
+		merge(e, c, n, n->next);
 	if (prev != NIL && seq_eq(ooo_end(ooo_at(e, prev)), n->seq) && !ooo_at(e, prev)->fin)
-		merge(e, ooo_at(e, prev), a->buf);
+		merge(e, c, ooo_at(e, prev), a->buf);
 }
 
 bool reassembly_insert(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, u32 buf, u32 len,
@@ -120,9 +139,7 @@ bool reassembly_insert(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, u3
 	}
 	if (*link != NIL && a.len && seq_gt(seq_add(a.seq, a.len), ooo_at(e, *link)->seq))
 		cut_tail(e, &a, ooo_at(e, *link)->seq);
-	if ((!a.len && !a.fin) || !make_room(e, &a)) {
-		if (a.len || a.fin)
-			segment_drop(e, TCP_DROP_POOL_DRY);
+	if ((!a.len && !a.fin) || !may_keep(e, c, &a)) {
 		buf_put_chain(e->bufs, a.buf);
 		return false;
 	}
@@ -141,6 +158,7 @@ bool reassembly_drain(struct tcp_engine *e, struct tcp_conn *c, u32 *ret_len)
 		u32 skip = min_of((u32)seq_diff(c->rcv_nxt, n.seq), n.len);
 
 		c->ooo_head = n.next;
+		c->ooo_segs--;
 		c->ooo_bytes -= n.len;
 		fin |= n.fin && seq_geq(ooo_end(&n), c->rcv_nxt);
 		buf = chain_trim_front(e->bufs, buf, skip);

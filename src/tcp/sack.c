@@ -125,7 +125,8 @@ void sack_advance(struct tcp_engine *e, struct tcp_conn *c)
 		c->sacked_bytes -= range_bytes(b->r[gone++]);
 	remove_ranges(b, 0, gone);
 	/* The ACK would cover a range that begins at it, if the peer still had that: it has given
-	 * bytes up (RFC 2018 8), as it may when it moved. Nothing of what it said holds any more. */
+	 * bytes up (RFC 2018 8), as it may when it moved. Nothing of what it said holds any more.
+	 */
 	if (b->n && seq_leq(b->r[0].start, c->snd_una)) {
 		e->n.sack_ranges_lost += b->n;
 		b->n = 0;

@@ -10,13 +10,23 @@
 /* RFC 7323 5.5: TS.Recent is not to be trusted after so long a silence. */
 static const u64 ts_recent_max_age_ns = 24ull * 24 * 3600 * NS_PER_S;
 
+/* A budget that is known exactly could be used to count what others get of it: it varies by half,
+ * from second to second, with the secret key. */
+static u32 challenge_budget(const struct tcp_engine *e, u64 second)
+{
+	u32 mean = e->config.challenge_acks_per_s;
+
+	return mean - mean / 2 +
+	       (u32)(hash_bytes(&e->key, &second, sizeof(second)) % (mean + 1ull));
+}
+
 void ack_challenge(struct tcp_engine *e, struct tcp_conn *c)
 {
 	u64 second = e->now_ns / NS_PER_S;
 
 	if (second != e->challenge_second) {
 		e->challenge_second = second;
-		e->challenge_left = e->config.challenge_acks_per_s;
+		e->challenge_left = challenge_budget(e, second);
 	}
 	if (!e->challenge_left) {
 		e->n.challenge_acks_limited++;

@@ -158,6 +158,9 @@ static void import_timers(struct tcp_engine *e, struct tcp_conn *c, const struct
 		timer_start_keepalive(e, c);
 	if (c->retransmit_at_ns == TIMER_STOPPED && !seq_eq(c->snd_una, c->snd_max))
 		timer_start_retransmit(e, c);
+	/* Without an end it would stay for ever. */
+	if (c->state == TCP_TIME_WAIT && c->fin_wait2_at_ns == TIMER_STOPPED)
+		c->fin_wait2_at_ns = ns_add(e->now_ns, 2 * e->config.msl_ns);
 	timers_arm(e, c);
 }
 

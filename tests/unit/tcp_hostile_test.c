@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "base/prng.h"
+#include "tcp/reassembly.h"
 #include "tcp_pair.h"
 #include "tcp_script.h"
 
@@ -24,6 +25,14 @@ static void check_invariants(struct script *s)
 	assert_true(c->sacked_bytes <= (u32)seq_diff(c->snd_max, c->snd_una));
 	assert_true(seq_diff(c->rcv_adv, c->rcv_nxt) >= -1);
 	assert_true(c->cwnd_bytes >= c->mss);
+	u32 segs = 0, bytes = 0;
+	for (u32 buf = c->ooo_head; buf != NIL; buf = ooo_at(s->e, buf)->next) {
+		assert_true(seq_gt(ooo_at(s->e, buf)->seq, c->rcv_nxt));
+		bytes += ooo_at(s->e, buf)->len;
+		segs++;
+	}
+	assert_int_equal(segs, c->ooo_segs);
+	assert_int_equal(bytes, c->ooo_bytes);
 }
 
 /* Every bit of a frame wrong in turn: with the checksum looked at, nothing advances. */

@@ -192,8 +192,8 @@ static void put_on_wire(struct pair *p, u32 from, u8 *bytes, u32 len, const stru
 	if (prng_chance(&p->prng, p->o.reorder_ppm))
 		delay += prng_below(&p->prng, (u32)min_of(2 * delay + 1, (u64)UINT32_MAX));
 	if (p->o.mbit_s) {
-		p->wire_free_ns[from] = max_of(p->wire_free_ns[from], p->now_ns) +
-		                        len * 8000ull / p->o.mbit_s;
+		p->wire_free_ns[from] =
+			max_of(p->wire_free_ns[from], p->now_ns) + len * 8000ull / p->o.mbit_s;
 		delay += p->wire_free_ns[from] - p->now_ns;
 	}
 	w = &p->wire[p->n_wire++];

@@ -14,7 +14,7 @@ enum { PAIR_CONNS_MAX = 64 };
 struct pair_options {
 	u64 seed;
 	u64 delay_ns; /* one way */
-	u32 mbit_s;         /* of each direction, 0: without limit */
+	u32 mbit_s;   /* of each direction, 0: without limit */
 	u32 loss_ppm;
 	u32 reorder_ppm; /* frames that take up to three times as long */
 	u32 duplicate_ppm;

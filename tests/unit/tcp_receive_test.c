@@ -98,6 +98,26 @@ static void test_reassembly(void **state)
 	script_end(&s);
 }
 
+/* Holes without number: bounded in buffers and in time, and the stream still comes through. */
+static void test_many_holes(void **state)
+{
+	struct script s;
+
+	script_init(&s);
+	s.state.d.rcv_adv = seq_add(s.state.d.rcv_nxt, SCRIPT_WND);
+	script_start(&s);
+	for (u32 i = 0; i < 3000; i++)
+		IN(&s, .seq = 2 * i + 1, .len = 1);
+	assert_int_equal(script_conn(&s)->ooo_segs, 512);
+	assert_true(script_dropped(&s, TCP_DROP_BUFFER_FULL) > 0);
+	assert_true(s.pool.n_free[BUF_SMALL] > 0);
+	IN(&s, .seq = 0, .len = 7000);
+	assert_int_equal(received(&s), 7000);
+	assert_int_equal(script_conn(&s)->ooo_segs, 0);
+	assert_int_equal(script_conn(&s)->ooo_bytes, 0);
+	script_end(&s);
+}
+
 static void test_fin_out_of_order(void **state)
 {
 	struct script s;
@@ -327,12 +347,13 @@ static void test_challenge_limit(void **state)
 	u32 acks = 0;
 
 	script_begin(&s, 0);
-	for (u32 i = 0; i < 1500; i++) {
+	for (u32 i = 0; i < 2000; i++) {
 		IN(&s, .flags = WIRE_SYN, .seq = 77);
 		acks += script_flush(&s);
 	}
-	assert_int_equal(acks, 1000);
-	assert_int_equal(tcp_engine_counters(s.e)->challenge_acks_limited, 500);
+	/* 1000 give or take a half: nobody can count on it. */
+	assert_in_range(acks, 500, 1500);
+	assert_int_equal(tcp_engine_counters(s.e)->challenge_acks_limited, 2000 - acks);
 	script_at(&s, NS_PER_S);
 	IN(&s, .flags = WIRE_SYN, .seq = 77);
 	EXPECT_ONE(&s);
@@ -375,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_delayed_ack),
 		cmocka_unit_test(test_ack_rides_on_data),
 		cmocka_unit_test(test_reassembly),
+		cmocka_unit_test(test_many_holes),
 		cmocka_unit_test(test_fin_out_of_order),
 		cmocka_unit_test(test_window_edge),
 		cmocka_unit_test(test_window_scale_rounds_up),

@@ -18,7 +18,7 @@ void script_init(struct script *s)
 
 	memset(s, 0, sizeof(*s));
 	s->start_ns = 5000 * NS_PER_S;
-	s->pool_config = (struct buf_pool_config){512, 16};
+	s->pool_config = (struct buf_pool_config){1024, 16};
 	s->pool_mem = aligned_alloc(4096, buf_pool_bytes(&s->pool_config));
 	buf_pool_init(&s->pool, s->pool_mem, &s->pool_config);
 	s->config = (struct tcp_engine_config){
