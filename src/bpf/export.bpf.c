@@ -18,6 +18,7 @@
 #define DEV_LOOPBACK      8  /* IFF_LOOPBACK */
 #define MPTCP_PROTOCOL    262
 #define FAMILY_INET6      10
+#define LOCKS_RCVBUF      2 /* SOCK_RCVBUF_LOCK */
 #define ACK_SCHEDULED     1 /* ICSK_ACK_SCHED */
 
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym;
@@ -56,6 +57,8 @@ static __always_inline void export_identity(struct sock *sk, struct sock_export 
 	e->priority = sk->sk_priority;
 	e->rcvbuf = sk->sk_rcvbuf;
 	e->sndbuf = sk->sk_sndbuf;
+	if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & LOCKS_RCVBUF)
+		e->facts |= EXPORT_RCVBUF_LOCKED;
 	e->shutdown = sk->sk_shutdown;
 	e->err = sk->sk_err;
 	e->pacing_rate = sk->sk_pacing_rate;

@@ -39,6 +39,7 @@ enum export_facts {
 	EXPORT_LOOPBACK = 1 << 21, /* the cached route leaves by a loopback device */
 	EXPORT_IN_REPAIR = 1 << 22,
 	EXPORT_DELACK = 1 << 23, /* an ACK is scheduled */
+	EXPORT_RCVBUF_LOCKED = 1 << 24, /* SO_RCVBUF was set: the kernel does not size it */
 };
 
 struct sock_export {

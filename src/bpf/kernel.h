@@ -156,6 +156,7 @@ struct sock {
 		int len;
 	} sk_backlog;
 	int sk_rcvbuf;
+	__u8 sk_userlocks;
 	void *sk_filter;
 	struct socket_wq *sk_wq;
 	int sk_err;

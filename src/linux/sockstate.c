@@ -30,19 +30,33 @@ enum {
 	PENDING_REORDER = 6,
 	RTO_MAX_S = 120,
 	KERNEL_CWND_INFINITE = 0x7fffffff,
+	RCVBUF_UNLOCKED = 1 << 20,
 };
 
-static u32 sysctl_read(const char *path, u32 otherwise)
+/* Number `which` of those in the file. */
+static u32 sysctl_read_nth(const char *path, u32 which, u32 otherwise)
 {
-	char text[32] = {0};
+	char text[64] = {0}, *at = text, *end = text;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	u32 value = otherwise;
 
 	if (fd < 0)
 		return otherwise;
 	if (read(fd, text, sizeof(text) - 1) <= 0)
 		text[0] = 0;
 	close(fd);
-	return text[0] ? (u32)strtoul(text, NULL, 10) : otherwise;
+	for (u32 i = 0; i <= which; i++) {
+		at = end;
+		value = (u32)strtoul(at, &end, 10);
+		if (end == at)
+			return otherwise;
+	}
+	return value;
+}
+
+static u32 sysctl_read(const char *path, u32 otherwise)
+{
+	return sysctl_read_nth(path, 0, otherwise);
 }
 
 void sock_defaults_read(struct sock_defaults *ret)
@@ -54,6 +68,7 @@ void sock_defaults_read(struct sock_defaults *ret)
 	ret->keepalive_probes = sysctl_read("/proc/sys/net/ipv4/tcp_keepalive_probes", 9);
 	ret->fin_timeout_ns = sysctl_read("/proc/sys/net/ipv4/tcp_fin_timeout", 60) * NS_PER_S;
 	ret->retries2 = sysctl_read("/proc/sys/net/ipv4/tcp_retries2", 15);
+	ret->rcvbuf_max = sysctl_read_nth("/proc/sys/net/ipv4/tcp_rmem", 2, 6 << 20);
 	ret->ttl = sysctl_read("/proc/sys/net/ipv4/ip_default_ttl", 64);
 	ret->hop_limit = sysctl_read("/proc/sys/net/ipv6/conf/default/hop_limit", 64);
 }
@@ -161,6 +176,15 @@ static u64 retries_ns(u32 retries)
 	return total;
 }
 
+/* The kernel would go on to size a buffer that nobody has set, up to tcp_rmem; a target does not,
+ * so it gets what a fast connection needs at once. */
+static u32 receive_buffer(const struct sock_export *e, const struct sock_defaults *d)
+{
+	u32 most = min_of((u32)RCVBUF_UNLOCKED, d->rcvbuf_max);
+
+	return e->facts & EXPORT_RCVBUF_LOCKED ? e->rcvbuf : max_of(e->rcvbuf, most);
+}
+
 static void state_settings(const struct sock_export *e, const struct sock_defaults *d,
                            struct tcp_cached *c)
 {
@@ -176,7 +200,7 @@ static void state_settings(const struct sock_export *e, const struct sock_defaul
 	c->keepalive_interval_ns =
 		e->keepalive_intvl ? jiffies_ns(e, e->keepalive_intvl) : d->keepalive_interval_ns;
 	c->effective_mss = 0; /* from path MTU and peer MSS, which already minds TCP_MAXSEG */
-	c->rcv_buf_bytes = e->rcvbuf;
+	c->rcv_buf_bytes = receive_buffer(e, d);
 	c->snd_buf_bytes = e->sndbuf;
 	c->max_retransmit_ns = retries_ns(d->retries2);
 	c->user_timeout_ns = e->user_timeout_ms * NS_PER_MS;

@@ -14,6 +14,7 @@ struct sock_defaults {
 	u32 keepalive_probes;
 	u32 retries2;
 	u32 ttl, hop_limit;
+	u32 rcvbuf_max; /* how far the kernel sizes a receive buffer by itself (tcp_rmem) */
 };
 
 /* Reads them from /proc/sys of the calling thread's network namespace; what cannot be read gets
