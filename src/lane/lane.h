@@ -33,7 +33,7 @@ struct lane_config {
 	struct port *ports[TCP_PORTS_MAX]; /* their index is rx_frame.port */
 	u32 n_ports;
 	u64 spin_ns;  /* how long it spins for when idle before it blocks */
-	u64 sleep_ns; /* how long it blocks at most; 0: 1 s */
+	u64 sleep_ns; /* how long it blocks at most: the work hook's clock; 0: 20 ms */
 	struct lane_hooks hooks;
 };
 
