@@ -18,7 +18,7 @@ demo: all
 
 # Everything but the long forms. SUITE=unit runs one suite, TEST=wheel one test.
 test: all
-	meson test -C $(BUILD) $(QUICK) --no-suite long $(if $(SUITE),--suite $(SUITE)) $(TEST)
+	meson test -C $(BUILD) $(QUICK) --no-suite long --no-suite tsan $(if $(SUITE),--suite $(SUITE)) $(TEST)
 
 # Sanitizers, the other compiler, static analysis, long forms.
 check: all

@@ -28,16 +28,17 @@ address() {
 	export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false &&
-		run_tests build-asan --no-suite long --no-suite layout
+		run_tests build-asan --no-suite long --no-suite layout --no-suite tsan
 }
 
-# Data races: the tests with threads in them.
+# Data races: the tests with threads in them; suite tsan is made for this run only.
 threads() {
 	export TSAN_OPTIONS=halt_on_error=1
 	[ -f build-tsan/build.ninja ] ||
 		meson setup build-tsan -Db_sanitize=thread -Db_lundef=false || return
 	# Without --no-rebuild Meson builds what these tests need, and no more.
-	meson test -C build-tsan --print-errorlogs --timeout-multiplier 20 --suite threads
+	meson test -C build-tsan --print-errorlogs --timeout-multiplier 20 \
+		--suite threads --suite tsan
 }
 
 other_compiler() {

@@ -261,6 +261,16 @@ int lib_lane_start(struct lib_lane *l, struct chimney_context *context, u32 inde
 	return err;
 }
 
+static bool still_closing(struct lib_lane *l)
+{
+	bool closing;
+
+	lane_lock(l->lane);
+	closing = l->closing != 0;
+	lane_unlock(l->lane);
+	return closing;
+}
+
 void lib_lane_bring_home(struct lib_lane *l)
 {
 	struct chimney_conn **conns;
@@ -281,7 +291,7 @@ void lib_lane_bring_home(struct lib_lane *l)
 		chimney_conn_close(conns[i]);
 	free(conns);
 	/* Those that were closing already: a bounded number of turns. */
-	for (int i = 0; i < 1000 && l->closing; i++) {
+	for (int i = 0; i < 1000 && still_closing(l); i++) {
 		if (l->context->caller_lanes)
 			lane_poll(l->lane, 1000);
 		else

@@ -690,7 +690,8 @@ static void neighbor_and_mtu_follow_ip(void **state)
 	fixture_close(&f);
 }
 
-int main(void)
+/* An argument is a pattern: only tests whose names match it run. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(echo_across_moves),
@@ -715,6 +716,8 @@ int main(void)
 	};
 	int failed;
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	if (!pair_setup(&net))
 		return 77;
 	listener = pair_listen(PORT);
