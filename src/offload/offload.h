@@ -225,7 +225,12 @@ struct host_side {
 };
 
 /* State calls on whole forests. 0: accepted, completes once through host_ops.complete (possibly
- * before the call returns). -EBUSY: paused. -E2BIG: list too long. Nothing happened on an error. */
+ * before the call returns). -EBUSY: paused, or too many uploads wait. -E2BIG: list too long.
+ * Nothing happened on an error.
+ *
+ * Payload: offload and transfer take over the chains of each connection that succeeds when
+ * list->pool is the device's own; those of another pool are copied and stay the caller's. An upload
+ * sets list->pool to the device's: the chains stay the device's until the commit frees them. */
 struct device_ops {
 	/* From now on completions and indications go to `host`; returns where they went before
 	 * (R50: at attach time or later). */

@@ -85,7 +85,7 @@ void block_list_init_as(struct block_list *list, const struct schema *schema, vo
 void block_list_reset(struct block_list *list);
 
 /* Releases the chains that the states refer to, and makes the references empty. Only where the list
- * owns them: what was decoded, what an upload handed back. Chains must be whole. */
+ * owns them: what was decoded (an upload's belong to its device). Chains must be whole. */
 void block_list_put_data(struct block_list *list);
 
 /*
