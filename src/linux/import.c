@@ -109,6 +109,24 @@ static int set_timestamp(const struct import *im)
 	return repair_set_int(im->r, im->fd, TCP_TIMESTAMP, (int)value);
 }
 
+/* A detached socket keeps its receive sequence, and which queue was selected: an idle connection
+ * needs one call. The send queue is selected afterwards. */
+static int import_sequences(const struct import *im)
+{
+	bool selected = (im->conn->flags & CONN_SEND_QUEUE) != 0;
+	int err = 0;
+
+	im->conn->flags &= (u8)~CONN_SEND_QUEUE;
+	if (im->rcv_start != im->conn->rcv_nxt) {
+		err = set_sequence(im, TCP_RECV_QUEUE, im->rcv_start);
+		selected = false;
+	}
+	if (err)
+		return err;
+	return selected ? repair_set_int(im->r, im->fd, TCP_QUEUE_SEQ, (int)im->snd_start)
+	                : set_sequence(im, TCP_SEND_QUEUE, im->snd_start);
+}
+
 static int import_connect(const struct import *im)
 {
 	struct sockaddr_storage addr;
@@ -121,11 +139,7 @@ static int import_connect(const struct import *im)
 			return -errno;
 		im->conn->flags &= (u8)~CONN_UNBOUND;
 	}
-	/* A detached socket keeps its receive sequence: idle connections need not set it. */
-	if (im->rcv_start != im->conn->rcv_nxt)
-		err = set_sequence(im, TCP_RECV_QUEUE, im->rcv_start);
-	if (!err)
-		err = set_sequence(im, TCP_SEND_QUEUE, im->snd_start);
+	err = import_sequences(im);
 	if (err)
 		return err;
 	len = repair_address(im->conn, false, &addr);

@@ -301,12 +301,30 @@ static int conns_init(struct linux_backend *b)
 	return 0;
 }
 
+/* A security module may refuse the call by which sockets are detached. */
+static int disconnect_allowed(void)
+{
+	const struct sockaddr unspec = {.sa_family = AF_UNSPEC};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, &unspec, sizeof(unspec)))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 static int parts_create(struct linux_backend *b, u32 capacity, const char **ret_step)
 {
 	int err;
 
 	*ret_step = "memory";
 	err = conns_init(b);
+	if (err)
+		return err;
+	*ret_step = "disconnecting a socket (a security module refuses it)";
+	err = disconnect_allowed();
 	if (err)
 		return err;
 	err = programs_get(&b->repair.programs, ret_step);

@@ -170,9 +170,14 @@ int repair_disconnect(struct repair *r, int fd, struct linux_conn *conn)
 	 * (EstabResets), and nothing was reset here. With its FIN in the queue it goes from another
 	 * state; in repair mode, with the send queue selected, the FIN is not sent.
 	 */
-	if (!repair_set_int(r, fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE))
-		(void)!shutdown(fd, SHUT_WR);
-	if (r->sys->connect(fd, &unspec, sizeof(unspec)))
+	if (!repair_set_int(r, fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE)) {
+		conn->flags |= CONN_SEND_QUEUE;
+		(void)r->sys->shutdown(fd, SHUT_WR);
+	}
+	/* There is no way back from here, and the kernel has no reason to refuse (that none else
+	 * does was tried when the backend was made): a second try is for what passes. */
+	if (r->sys->connect(fd, &unspec, sizeof(unspec)) &&
+	    r->sys->connect(fd, &unspec, sizeof(unspec)))
 		return -errno;
 	conn->flags &= (u8)~CONN_UNBOUND;
 	len = repair_address(conn, true, &addr);

@@ -9,8 +9,8 @@
  *   import   the connection put back, repair mode off; one that is over leaves TIME_WAIT behind in
  *            the kernel, or a closed socket from which unread bytes can still be read
  *
- * Each leaves the socket as it was when it fails. A detached socket stays in repair mode, so that
- * closing it sends nothing.
+ * Each leaves the socket as it was when it fails; detach cannot, and a disconnect does not fail. A
+ * detached socket stays in repair mode, so that closing it sends nothing.
  */
 #ifndef LINUX_REPAIR_H
 #define LINUX_REPAIR_H
@@ -28,6 +28,7 @@ enum linux_conn_flags {
 	CONN_REUSEADDR = 1 << 1, /* the application had set SO_REUSEADDR (trap 5) */
 	CONN_UNBOUND = 1 << 2,   /* the port could not be taken again at detach */
 	CONN_USEC_TS = 1 << 3,
+	CONN_SEND_QUEUE = 1 << 4, /* detached with the send queue selected for repair */
 };
 
 /* What is kept for a descriptor from inspection until it is back in the kernel: settings of the
