@@ -64,6 +64,8 @@ void script_start(struct script *s);
 void script_begin(struct script *s, u8 options);
 /* Checks that nothing leaked, frees all. */
 void script_end(struct script *s);
+/* Frees all, without a look. */
+void script_discard(struct script *s);
 
 struct tcp_conn *script_conn(struct script *s);
 

@@ -385,7 +385,7 @@ static void test_hostile_states(void **state)
 	u32 passed = 0;
 
 	prng_seed(&prng, 99);
-	for (u32 i = 0; i < 20000; i++) {
+	for (u32 i = 0; i < 4000; i++) {
 		struct tcp_state t;
 		u32 edits = 1 + prng_below(&prng, 3);
 
@@ -406,11 +406,9 @@ static void test_hostile_states(void **state)
 			script_end(&s);
 			continue;
 		}
-		free(s.e);
-		free(s.arena);
-		free(s.pool_mem);
+		script_discard(&s);
 	}
-	assert_true(passed > 1000); /* most bytes of a state are nobody's invariant */
+	assert_true(passed > 500); /* most bytes of a state are nobody's invariant */
 }
 
 /* Lookup, free lists and timers are made anew under traffic, and nobody notices. */
