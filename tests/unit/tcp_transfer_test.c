@@ -200,7 +200,7 @@ static void test_round_trip(void **state)
 	struct prng prng;
 
 	prng_seed(&prng, 42);
-	for (u32 i = 0; i < 400; i++) {
+	for (u32 i = 0; i < 160; i++) {
 		struct tcp_state in, out;
 		u32 which = i % ARRAY_SIZE(states);
 
@@ -434,7 +434,7 @@ static void test_rebuild_under_traffic(void **state)
 		}
 	}
 	pair_work(&p);
-	while (!p.end[0].stream[7].events || n < 3000) {
+	while (!p.end[0].stream[7].events || n < 1000) {
 		if (!pair_step(&p, p.now_ns + 100 * NS_PER_S))
 			break;
 		if (n++ % 7 == 0)
@@ -451,7 +451,7 @@ static void test_rebuild_under_traffic(void **state)
 		}
 	}
 	assert_true(pair_run_streams(&p, 1000 * NS_PER_S));
-	assert_true(n > 500);
+	assert_true(n > 300);
 	for (u32 i = 0; i < 8; i++)
 		for (u32 end = 0; end < 2; end++) {
 			assert_int_equal(p.end[end].stream[i].wrong, 0);
@@ -522,7 +522,7 @@ static void test_move_storm(void **state)
 {
 	u32 moves = 0;
 
-	for (u64 seed = 1; seed <= 12; seed++) {
+	for (u64 seed = 1; seed <= 6; seed++) {
 		struct pair_options o = {
 			.seed = seed,
 			.delay_ns = NS_PER_MS * (1 + seed % 5),
@@ -567,7 +567,7 @@ static void test_move_storm(void **state)
 			                 pair_total_buffers(&p.end[end]));
 		pair_finish(&p);
 	}
-	assert_true(moves > 2000);
+	assert_true(moves > 1000);
 }
 
 /* R98: cwnd goes on as it was: no burst, no fall to the initial window. */
