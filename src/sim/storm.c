@@ -74,6 +74,7 @@ static void look_at_move(struct storm *s, u32 side)
 		return;
 	s->moving[side] = false;
 	for (u32 i = 0; i < s->n_moves[side]; i++) {
+		s->result->outcome[s->moves[side][i].status]++;
 		if (!is_expected(s->moves[side][i].status))
 			world_wrong(s->w, "a move on machine %u ended with %s, %llu", side,
 			            status_word(s->moves[side][i].status),

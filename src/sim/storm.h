@@ -41,6 +41,7 @@ struct storm_result {
 	u64 hash;
 	u64 turns;
 	u32 done[STORM_OPS];
+	u32 outcome[STATUSES]; /* of the connections of all moves */
 	struct host_counters host[2];
 	char wrong[600]; /* empty: all went well */
 	u32 round;       /* where it stopped */

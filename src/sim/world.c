@@ -242,7 +242,6 @@ static bool adopt(struct world *w, u32 side, u32 i, u64 soft)
 	struct stream_end *e = &w->streams[i].end[side];
 
 	e->soft = soft;
-	e->open = true;
 	return !host_adopt(w->machine[side]->host, soft, e, &e->host);
 }
 
@@ -258,8 +257,6 @@ bool world_connect(struct world *w)
 		                 &conn) ||
 		    !adopt(w, 0, i, conn))
 			return false;
-		/* The client's data waits until its peer is known. */
-		w->streams[i].end[0].open = false;
 	}
 	for (u32 left = w->config.conns; left;) {
 		if (!world_run(w, w->now_ns + 10 * NS_PER_MS))
@@ -272,9 +269,13 @@ bool world_connect(struct world *w)
 			i = state.k.remote_port - PORT_BASE;
 			if (!adopt(w, 1, i, conn))
 				return false;
-			w->streams[i].end[0].open = true;
 			left--;
 		}
+	}
+	/* Nobody says anything before all are connected. */
+	for (u32 i = 0; i < w->config.conns; i++) {
+		w->streams[i].end[0].open = true;
+		w->streams[i].end[1].open = true;
 	}
 	return true;
 }

@@ -18,14 +18,17 @@ static struct storm_config drawn(u64 seed, u32 rounds)
 	k.world = (struct world_config){
 		.seed = seed,
 		.conns = 4 + prng_below(&p, 28),
-		.bytes = 20000 + prng_below(&p, 1000000),
 		.chunk_max = 1 + prng_below(&p, 12),
 		.parents_late = prng_below(&p, 3) == 0,
 		.link = {.delay_ns = 20000 + prng_below(&p, 500000),
-	                 .bits_per_s = 50000000ull * (1 + prng_below(&p, 20)),
+	                 .bits_per_s = 10000000ull * (1 + prng_below(&p, 15)),
 	                 .queue_bytes = 20000 + prng_below(&p, 200000)},
 	};
 	k.every_ns = 20000 + prng_below(&p, 400000);
+	/* As much as keeps the wire full until the storm is over. */
+	k.world.bytes = (u32)(k.world.link.bits_per_s / 8 * rounds * k.every_ns / NS_PER_S /
+	                      k.world.conns) +
+	                20000;
 	k.world.turn_ns = 2000 + prng_below(&p, 200000);
 	if (prng_below(&p, 3)) {
 		k.world.link.loss_ppm = prng_below(&p, 20000);
@@ -38,6 +41,8 @@ static struct storm_config drawn(u64 seed, u32 rounds)
 		k.world.refuse_ppm = prng_below(&p, 200000);
 	if (prng_below(&p, 4) == 0)
 		k.world.target_connections = 1 + k.world.conns / 2;
+	if (prng_below(&p, 4) == 0) /* R83: the pool runs dry again and again */
+		k.world.small_buffers = 64 + 8 * k.world.conns;
 	return k;
 }
 
@@ -54,6 +59,12 @@ static void show(const struct storm_config *k, const struct storm_result *r)
 	       (unsigned long long)(r->host[0].uploads_rolled_back +
 	                            r->host[1].uploads_rolled_back),
 	       (unsigned long long)(r->host[0].frames_parked + r->host[1].frames_parked));
+	printf(" ");
+	for (u32 i = 0; i < STATUSES; i++) {
+		if (r->outcome[i])
+			printf(" %s %u", status_word(i), r->outcome[i]);
+	}
+	printf("\n");
 }
 
 /* R10, R11, R40, R77: see sim/world.h for what is checked. */
