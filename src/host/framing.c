@@ -202,6 +202,7 @@ void framing_leave(struct host *h, struct block_list *list)
 			continue;
 		b->device = n->device;
 		b->state = list->n_neighbors++;
+		n->before = n->object;
 		n->object = OBJECT_UPLOADING;
 	}
 }
@@ -227,7 +228,7 @@ void framing_left(struct host *h, struct block_list *list)
 		if (b->layer != LAYER_NEIGHBOR || b->device == HANDLE_NONE)
 			continue;
 		if (b->status != STATUS_OK && b->status != STATUS_DEVICE_FAILED) {
-			n->object = OBJECT_OFFLOADED;
+			n->object = n->before;
 			continue;
 		}
 		if (b->status == STATUS_OK)

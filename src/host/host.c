@@ -173,6 +173,16 @@ int host_release(struct host *h, handle conn)
 	return slots_release(&h->conn_slots, conn);
 }
 
+int host_discard(struct host *h, handle conn)
+{
+	struct host_conn *c = conn_find(h, conn);
+
+	if (!c)
+		return -ESTALE;
+	c->flags |= CONN_DISCARD;
+	return 0;
+}
+
 int host_conn_info(const struct host *h, handle conn, struct host_conn_info *ret_info)
 {
 	const struct host_conn *c = conn_find(h, conn);

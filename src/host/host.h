@@ -148,6 +148,11 @@ MUST_CHECK int host_adopt(struct host *h, u64 backend_conn, void *owner, handle 
  * complete with ABORTED. */
 MUST_CHECK int host_release(struct host *h, handle conn);
 
+/* The application will read no more. A connection that is closed at both ends while bytes lie
+ * unread at the device stays there until they are read, because no host stack can take it; not any
+ * more after this. -ESTALE. */
+MUST_CHECK int host_discard(struct host *h, handle conn);
+
 enum host_side_of {
 	HOST_IN_STACK,   /* data goes to the host's stack */
 	HOST_MOVING,     /* data waits */

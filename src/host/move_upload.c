@@ -80,8 +80,6 @@ static void keep(struct host *h, struct chunk *c, u32 i)
 	                                 .object = conn_handle(h, conn),
 	                                 .reason = conn->last_status,
 	                                 .detail = conn->last_detail});
-	if (conn->flags & CONN_MUST)
-		mover_ask_again(h, conn);
 	mover_in_chimney(h, c, i);
 }
 
@@ -133,7 +131,31 @@ enum host_progress upload_go_on(struct host *h, struct chunk *c)
 
 /* -- import and commit ------------------------------------------------------------------------- */
 
-/* What the device answered. CONST and CACHED come from the host (R31, R32). */
+/* A connection that has ended is imported nowhere; what its application has not read yet (R83)
+ * holds it at the device. */
+static void ended(struct host *h, struct chunk *c, u32 i)
+{
+	const struct host_conn *conn = &h->conn[c->conn[i]];
+	u32 unread = c->moves[i].tcp->d.recv.len;
+
+	c->stage[i] = ENTRY_GONE;
+	if (!unread || conn->flags & (CONN_ABORTED | CONN_DISCARD))
+		return;
+	c->stage[i] = ENTRY_UNREAD;
+	block_at(&c->list, c->block[i])->status = STATUS_BUSY;
+	mover_result(h, c, i, STATUS_BUSY, unread);
+}
+
+/* CONST and CACHED come from the host (R31, R32). */
+static void returned(struct host_conn *conn, struct tcp_state *s)
+{
+	s->k = conn->k;
+	s->c = conn->c;
+	s->c.restart_keepalive = 0;
+	s->c.restart_retransmit = 0;
+}
+
+/* What the device answered. */
 static void judge(struct host *h, struct chunk *c)
 {
 	for (u32 i = 0; i < c->n; i++) {
@@ -143,19 +165,14 @@ static void judge(struct host *h, struct chunk *c)
 		if (c->stage[i] != ENTRY_IN)
 			continue;
 		b = block_at(&c->list, c->block[i]);
-		if (b->status == STATUS_OK) {
-			struct tcp_state *s = c->moves[i].tcp;
-
-			s->k = conn->k;
-			s->c = conn->c;
-			s->c.restart_keepalive = 0;
-			s->c.restart_retransmit = 0;
-			if (conn->flags & CONN_ABORTED || s->d.state == TCP_CLOSED)
-				c->stage[i] = ENTRY_GONE;
+		if (b->status != STATUS_OK) {
+			mover_result(h, c, i, b->status, b->detail);
+			c->stage[i] = b->status == STATUS_DEVICE_FAILED ? ENTRY_GONE : ENTRY_KEEP;
 			continue;
 		}
-		mover_result(h, c, i, b->status, b->detail);
-		c->stage[i] = b->status == STATUS_DEVICE_FAILED ? ENTRY_GONE : ENTRY_KEEP;
+		returned(conn, c->moves[i].tcp);
+		if (conn->flags & CONN_ABORTED || c->moves[i].tcp->d.state == TCP_CLOSED)
+			ended(h, c, i);
 	}
 }
 
@@ -203,6 +220,8 @@ static void settle(struct host *h, struct chunk *c)
 			mover_in_host(h, c, i);
 		} else if (c->stage[i] == ENTRY_KEEP) {
 			keep(h, c, i);
+		} else if (c->stage[i] == ENTRY_UNREAD) {
+			mover_in_chimney(h, c, i);
 		}
 	}
 }
@@ -226,7 +245,7 @@ static enum host_progress uploaded(struct host *h, struct chunk *c)
 		ops->release(backend, c->moves, c->n);
 		mover_fence_start(h);
 	}
-	if (mover_pick(c, ENTRY_KEEP))
+	if (mover_pick(c, ENTRY_KEEP | ENTRY_UNREAD))
 		ops->own(backend, c->moves, c->n);
 	host_lap(h, &t, HOST_STEP_RELEASE);
 	settle(h, c);

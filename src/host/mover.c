@@ -119,17 +119,32 @@ void mover_in_host(struct host *h, struct chunk *c, u32 i)
 	switch_settle(h, conn);
 }
 
+/* Not one of the dependents that the device was told to ask for. */
+static bool is_stranded(const struct host *h, const struct host_conn *conn)
+{
+	const struct host_path *p = &h->path[conn->path];
+
+	return p->object == OBJECT_INVALID || h->neighbor[p->neighbor].object == OBJECT_INVALID;
+}
+
 void mover_in_chimney(struct host *h, struct chunk *c, u32 i)
 {
 	struct host_conn *conn = &h->conn[c->conn[i]];
 
-	conn->object = conn->flags & CONN_ABORTED ? OBJECT_ABORTED : OBJECT_OFFLOADED;
+	/* After an upload that was undone the device goes on with what it had. */
+	if (conn->object == OBJECT_UPLOADING)
+		conn->object = conn->before;
+	else if (conn->object == OBJECT_OFFLOADING)
+		conn->object = OBJECT_OFFLOADED;
+	if (conn->flags & CONN_ABORTED)
+		conn->object = OBJECT_ABORTED;
 	conn->side = HOST_IN_CHIMNEY;
 	c->stage[i] = ENTRY_OUT;
 	park_forward(h, conn);
-	/* Not told to the device as one of its dependents then. */
-	if (h->path[conn->path].object == OBJECT_INVALID ||
-	    h->neighbor[h->path[conn->path].neighbor].object == OBJECT_INVALID)
+	if (c->upload &&
+	    (conn->flags & CONN_MUST || conn->object != OBJECT_OFFLOADED || is_stranded(h, conn)))
+		mover_ask_again(h, conn);
+	else if (is_stranded(h, conn))
 		mover_ask(h, conn, UPLOAD_INVALID_STATE);
 	switch_settle(h, conn);
 }

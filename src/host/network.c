@@ -271,6 +271,7 @@ void network_leave(struct host *h, struct block_list *list)
 			continue;
 		b->device = p->device;
 		b->state = list->n_paths++;
+		p->before = p->object;
 		p->object = OBJECT_UPLOADING;
 		h->neighbor[p->neighbor].leaving++;
 	}
@@ -295,7 +296,7 @@ void network_keep(struct host *h, struct block_list *list)
 		if (b->status == STATUS_OK || b->status == STATUS_DEVICE_FAILED)
 			is_in_host(h, p);
 		else
-			p->object = OBJECT_OFFLOADED;
+			p->object = p->before;
 	}
 	framing_keep(h, list);
 }

@@ -45,7 +45,8 @@ struct host_neighbor {
 	u32 dirty_next;
 	u8 dirty;
 	u8 queued;
-	u8 object; /* enum legal_state */
+	u8 object; /* enum object_state */
+	u8 before; /* while it is uploaded: what it was, and is again if that is undone */
 };
 
 struct host_path {
@@ -67,6 +68,7 @@ struct host_path {
 	u8 dirty;
 	u8 queued;
 	u8 object;
+	u8 before;
 	bool telling; /* a request that re-parents it is under way */
 };
 
@@ -78,6 +80,7 @@ enum conn_flags {
 	CONN_DEAD = 1 << 4,    /* reset, timed out or closed: nothing left to import */
 	CONN_ABORTED = 1 << 5, /* the device said so */
 	CONN_MUST = 1 << 6,    /* its upload was asked for: tried until it is done */
+	CONN_DISCARD = 1 << 7, /* nobody will read what it still holds */
 };
 
 struct host_conn {
@@ -100,8 +103,9 @@ struct host_conn {
 	u16 local_port, remote_port;
 	u16 last_status;
 	u8 side;   /* enum host_side_of */
-	u8 object; /* enum legal_state */
-	u8 flags;  /* enum conn_flags */
+	u8 object; /* enum object_state */
+	u8 before;
+	u8 flags; /* enum conn_flags */
 	u8 dirty;
 	u8 queued_dirty;
 	u8 ask_reason;
@@ -136,6 +140,7 @@ enum entry_stage {
 	ENTRY_UNDO = 1 << 3,    /* the device has it, the host's stack too: take it back first */
 	ENTRY_KEEP = 1 << 4,    /* upload failed: it goes on at the device */
 	ENTRY_GONE = 1 << 5,    /* upload of what is dead: release only */
+	ENTRY_UNREAD = 1 << 6,  /* dead, but bytes lie unread: stays until they are read */
 };
 
 enum chunk_phase {

@@ -167,6 +167,7 @@ u32 transport_upload_block(struct host *h, struct block_list *list, struct host_
 	b->host = conn_handle(h, conn);
 	b->device = conn->device;
 	h->path[conn->path].leaving++;
+	conn->before = conn->object;
 	conn->object = OBJECT_UPLOADING;
 	return block;
 }

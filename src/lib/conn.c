@@ -115,6 +115,7 @@ EXPORT void chimney_conn_close(struct chimney_conn *conn)
 	conn->watch = 0;
 	lib_list_remove(&l->ready, lib_link_ready, conn);
 	conn->closing = true;
+	(void)!host_discard(l->host, conn->host); /* what it has not read it never will */
 	l->closing++;
 	if (!host_release(l->host, conn->host))
 		lib_conn_free(conn, true);

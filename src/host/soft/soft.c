@@ -394,10 +394,7 @@ static void event(struct soft *s, const struct tcp_event *e)
 			s->conn[s->accept_tail].accept_next = index;
 		s->accept_tail = index;
 	}
-	if (e->events & TCP_EV_CLOSED) {
-		tcp_conn_free(s->engine, c->eng);
-		c->eng = NIL;
-	}
+	/* One that is closed stays until soft_close(): bytes may lie unread. */
 }
 
 void soft_events(struct soft *s)
