@@ -211,6 +211,69 @@ static void half_done_calls_are_undone(void **state)
 	world_free(w);
 }
 
+static void check_payload(struct world *w, const struct data_ref *ref, u64 from)
+{
+	struct buf_pool *pool = target_pool(w->t);
+	u8 *copy = malloc(ref->len);
+
+	assert_int_equal(buf_chain_copy(pool, ref->buf, ref->off - buf_at(pool, ref->buf)->off,
+	                                copy, ref->len),
+	                 ref->len);
+	stream_check(copy, from, ref->len);
+	free(copy);
+}
+
+/* R100: the dead target is not asked: whoever has the arena reads it and gives every connection
+ * back, with what was not acknowledged and what was not read. (It died between two batches.) */
+static void a_dead_target_gives_all_back(void **state)
+{
+	struct world *w = world_make(NULL, true);
+	struct test_list l = {0};
+	u8 buf[6000];
+
+	world_offload(w, 0, CONNS);
+	stream_fill(buf, 0, sizeof(buf));
+	for (u32 i = 0; i < CONNS; i++) {
+		assert_int_equal(do_send(w, i, buf, 6000, SEND_BUFFERED, 0), 6000);
+		assert_int_equal(tcp_send(w->peer, w->peer_conn[i], buf, 300 + i), 300 + i);
+	}
+	w->drop_next = 5;
+	world_step(w, NS_PER_MS);
+	world_step(w, NS_PER_MS);
+	memset(w->t, 0xee, target_bytes(&w->config));
+	assert_int_equal(target_attach(w->t, w->arena, &w->config, w->now), 0);
+	target_attach_host(w->t, (struct host_side){&fake_host_ops, &w->host});
+	list_make(&l, 3 * CONNS);
+	list_upload(w, &l, 0, CONNS, true);
+	w->host.completed = 0;
+	assert_int_equal(call_upload(w, &l), 0);
+	for (u32 i = 0; i < 8 && !w->host.completed; i++) {
+		world_flush(w);
+		target_poll_events(w->t, w->now);
+	}
+	assert_int_equal(offload_list_count(&l.list, STATUS_OK), l.list.n_blocks);
+	for (u32 b = 0, i = 0; b < l.list.n_blocks; b++) {
+		const struct block *block = block_at(&l.list, b);
+		const struct tcp_delegated *d;
+		u32 acked;
+
+		if (block->layer != LAYER_TCP)
+			continue;
+		d = &block_tcp(&l.list, block)->d;
+		acked = d->snd_una.n - (1001 + i);
+		assert_int_equal(acked + d->send.len, 6000);
+		if (d->send.len)
+			check_payload(w, &d->send, acked);
+		assert_int_equal(d->recv.len, 300 + i);
+		check_payload(w, &d->recv, 0);
+		i++;
+	}
+	w->dev.ops->commit(w->dev.impl, &l.request);
+	world_is_empty(w);
+	list_free(&l);
+	world_free(w);
+}
+
 /* An arena of another shape is refused */
 static void an_arena_of_another_shape(void **state)
 {
@@ -246,6 +309,7 @@ int main(void)
 		cmocka_unit_test(thrown_away_under_traffic),
 		cmocka_unit_test(a_new_owner_takes_over),
 		cmocka_unit_test(half_done_calls_are_undone),
+		cmocka_unit_test(a_dead_target_gives_all_back),
 		cmocka_unit_test(an_arena_of_another_shape),
 		cmocka_unit_test(the_umem_is_in_the_arena),
 	};
