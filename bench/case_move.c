@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Moving live kernel connections out of the kernel and back, by batch size and queue length.
+ * Moving live kernel connections out of the kernel and back, by batch size and queue length (R6).
  *
  * A measurement moves at least MOVES connections in batches of the case's size, walking over a
  * population of at least POPULATION, so that small batches do not meet the same warm socket each

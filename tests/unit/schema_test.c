@@ -259,7 +259,7 @@ static void test_hash_tells_schemas_apart(void **state)
 	free(fields);
 }
 
-/* R5: a list of a second layer type is built, checked and compared by the same code. */
+/* R5, R21: a list of a second layer type is built, checked and compared by the same code. */
 static void test_second_stack(void **state)
 {
 	const struct schema udp = udp_stack();
