@@ -151,6 +151,7 @@ void tcp_engine_rebuild(struct tcp_engine *e, u64 now_ns)
 	wheel_init(&e->wheel, e->wheel.entry, e->wheel.count, now_ns);
 	e->dirty_head = e->dirty_tail = NIL;
 	e->event_head = e->event_tail = NIL;
+	e->n_parked = 0;
 	for (u32 i = 0; i < e->conn_slots.count; i++) {
 		struct tcp_conn *c = conn_at(e, i);
 
@@ -197,6 +198,8 @@ u32 tcp_events(struct tcp_engine *e, struct tcp_event *ret, u32 cap)
 bool tcp_flush(struct tcp_engine *e, u64 now_ns, struct tcp_tx *out)
 {
 	engine_set_now(e, now_ns);
+	if (unlikely(e->unpark))
+		conns_unpark(e);
 	while (e->dirty_head != NIL) {
 		struct tcp_conn *c = conn_at(e, e->dirty_head);
 

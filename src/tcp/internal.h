@@ -36,6 +36,8 @@ struct tcp_engine {
 	struct hash_key key;
 	u32 dirty_head, dirty_tail;
 	u32 event_head, event_tail;
+	u32 n_parked; /* connections that wait for a valid way */
+	bool unpark;  /* a way became valid: look for them at the next flush */
 	u64 now_ns;
 	u32 now_ms, now_us;   /* the timestamp clocks, modulo 2^32 */
 	u64 challenge_second; /* second that the budget below is for */
@@ -132,6 +134,9 @@ void conn_derive_mss(struct tcp_engine *e, struct tcp_conn *c);
 u32 conn_hash(const struct tcp_engine *e, const struct tcp_conn *c);
 /* Whether frames may leave for the connection: it, its path and its neighbor are valid. */
 bool conn_may_transmit(const struct tcp_engine *e, const struct tcp_conn *c);
+/* Off the dirty list until its way is valid again; and back, all whose way is. */
+void conn_park(struct tcp_engine *e, struct tcp_conn *c);
+void conns_unpark(struct tcp_engine *e);
 /* Stops everything, raises `events` and TCP_EV_CLOSED. `error`: what tcp_send() says from now on.
  */
 void conn_close(struct tcp_engine *e, struct tcp_conn *c, u32 events, u8 error);

@@ -221,7 +221,7 @@ static bool output_synchronized(struct tcp_engine *e, struct tcp_conn *c, struct
  * for. */
 static bool output_parked(struct tcp_engine *e, struct tcp_conn *c)
 {
-	c->flags |= CONN_PARKED;
+	conn_park(e, c);
 	if (c->flags & CONN_RST_OWED) {
 		c->flags &= (u16)~CONN_RST_OWED;
 		conn_event(e, c, TCP_EV_CLOSED);

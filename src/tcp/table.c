@@ -105,6 +105,8 @@ int tcp_neighbor_remove(struct tcp_engine *e, u32 neighbor)
 /* The clocks of failure start anew: nothing was sent in vain while nothing could be sent. */
 static void go_on(struct tcp_engine *e, struct tcp_conn *c)
 {
+	if (c->flags & CONN_PARKED)
+		e->n_parked--;
 	c->flags &= (u16)~CONN_PARKED;
 	c->progress_at_ns = e->now_ns;
 	if (c->retransmit_at_ns != TIMER_STOPPED && !(c->flags & CONN_QUIESCED))
@@ -112,25 +114,30 @@ static void go_on(struct tcp_engine *e, struct tcp_conn *c)
 	conn_mark_dirty(e, c);
 }
 
-/* Lets the connections that were parked for want of a valid way go on. */
-static void unpark(struct tcp_engine *e)
+void conn_park(struct tcp_engine *e, struct tcp_conn *c)
 {
-	for (u32 i = 0; i < e->conn_slots.count; i++) {
+	if (!(c->flags & CONN_PARKED))
+		e->n_parked++;
+	c->flags |= CONN_PARKED;
+}
+
+/* One scan for all that became valid since the last flush, so that an update stays one write. */
+void conns_unpark(struct tcp_engine *e)
+{
+	e->unpark = false;
+	for (u32 i = 0; e->n_parked && i < e->conn_slots.count; i++) {
 		struct tcp_conn *c = conn_at(e, i);
 
-		if (!slots_is_taken(&e->conn_slots, i) || !(c->flags & CONN_PARKED))
-			continue;
-		if (!conn_may_transmit(e, c))
-			continue;
-		go_on(e, c);
+		if (slots_is_taken(&e->conn_slots, i) && (c->flags & CONN_PARKED) &&
+		    conn_may_transmit(e, c))
+			go_on(e, c);
 	}
 }
 
 void tcp_neighbor_set_valid(struct tcp_engine *e, u32 neighbor, bool valid)
 {
 	e->neighbors[neighbor].valid = valid;
-	if (valid)
-		unpark(e);
+	e->unpark |= valid;
 }
 
 /* -- paths ------------------------------------------------------------------------------------- */
@@ -183,15 +190,13 @@ void tcp_path_set_neighbor(struct tcp_engine *e, u32 path, u32 neighbor)
 	e->neighbors[p->neighbor].refs--;
 	e->neighbors[neighbor].refs++;
 	p->neighbor = neighbor;
-	if (p->valid && e->neighbors[neighbor].valid)
-		unpark(e);
+	e->unpark = true;
 }
 
 void tcp_path_set_valid(struct tcp_engine *e, u32 path, bool valid)
 {
 	e->paths[path].valid = valid;
-	if (valid)
-		unpark(e);
+	e->unpark |= valid;
 }
 
 void tcp_path_export(struct tcp_engine *e, u32 path, struct path_state *ret_state)
@@ -257,6 +262,8 @@ void conn_release(struct tcp_engine *e, struct tcp_conn *c)
 {
 	u32 index = conn_index(e, c);
 
+	if (c->flags & CONN_PARKED)
+		e->n_parked--;
 	/* Lists skip what is closed and owes no event: no search for it here. */
 	c->state = TCP_CLOSED;
 	c->flags &= CONN_DIRTY | CONN_EVENT;
@@ -377,6 +384,6 @@ void tcp_conn_set_valid(struct tcp_engine *e, u32 conn, bool valid)
 		c->flags |= CONN_INVALID;
 		return;
 	}
-	c->flags &= (u16) ~(CONN_INVALID | CONN_PARKED);
-	conn_mark_dirty(e, c);
+	c->flags &= (u16)~CONN_INVALID;
+	go_on(e, c);
 }

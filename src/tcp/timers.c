@@ -102,7 +102,7 @@ static void retransmit_due(struct tcp_engine *e, struct tcp_conn *c)
 	c->retransmit_at_ns = TIMER_STOPPED;
 	/* Nothing was sent in vain while nothing could be sent. */
 	if (!conn_may_transmit(e, c)) {
-		c->flags |= CONN_PARKED;
+		conn_park(e, c);
 		c->progress_at_ns = e->now_ns;
 		timer_start_retransmit(e, c);
 		return;

@@ -392,6 +392,47 @@ static void test_invalid_does_not_count(void **state)
 	script_end(&s);
 }
 
+/* One connection alone; and a path that is re-parented from an invalid neighbor to a valid one. */
+static void test_parked_goes_on(void **state)
+{
+	struct neighbor_state n = {.c.next_hop_mac = {{8}}};
+	struct script s;
+	u32 other;
+
+	script_begin(&s, 0);
+	tcp_conn_set_valid(s.e, s.conn, false);
+	script_send(&s, 10);
+	EXPECT_NONE(&s);
+	assert_int_equal(s.e->n_parked, 1);
+	tcp_conn_set_valid(s.e, s.conn, true);
+	assert_int_equal(s.e->n_parked, 0);
+	EXPECT_ONE(&s);
+	tcp_neighbor_set_valid(s.e, s.neighbor, false);
+	script_send(&s, 10);
+	EXPECT_NONE(&s);
+	/* R68, R77: the new one exists before the old one goes. */
+	assert_int_equal(tcp_neighbor_add(s.e, &n, &other), 0);
+	tcp_path_set_neighbor(s.e, s.path, other);
+	EXPECT_ONE(&s);
+	EXPECT(&s, 0, WIRE_ACK | WIRE_PSH, 10, 0, 10);
+	assert_int_equal(s.tx[0].header[s.tx[0].header_off], 8);
+	/* A path that is invalid, and a connection that goes while it is parked. */
+	tcp_path_set_valid(s.e, s.path, false);
+	script_send(&s, 10);
+	EXPECT_NONE(&s);
+	assert_int_equal(s.e->n_parked, 1);
+	tcp_engine_rebuild(s.e, s.e->now_ns);
+	EXPECT_NONE(&s);
+	assert_int_equal(s.e->n_parked, 1);
+	tcp_conn_free(s.e, s.conn);
+	assert_int_equal(s.e->n_parked, 0);
+	tcp_path_set_valid(s.e, s.path, true);
+	tcp_path_set_neighbor(s.e, s.path, s.neighbor);
+	assert_int_equal(tcp_neighbor_remove(s.e, other), 0);
+	script_start(&s);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_scoreboard),
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_invalid_does_not_count),
+		cmocka_unit_test(test_parked_goes_on),
 	};
 
 	return RUN_TESTS(tests);
