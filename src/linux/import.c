@@ -19,7 +19,8 @@ enum {
 	OPTION_SACK = 4,
 	OPTION_TIMESTAMPS = 8,
 	KERNEL_CWND_INFINITE = 0x7fffffff,
-	SETTLE_TRIES = 20000, /* looks at the socket until an injected segment is there */
+	KERNEL_CWND_INITIAL = 10, /* RFC 6928 */
+	SETTLE_TRIES = 20000,     /* looks at the socket until an injected segment is there */
 };
 
 /* One import under way. */
@@ -188,16 +189,12 @@ static int import_window(const struct import *im)
 	               : 0;
 }
 
-/* Selects the restoring algorithm, whose init() writes what the connection had, then its own. */
-static int import_congestion(const struct import *im)
+static struct cc_restore congestion_of(const struct import *im)
 {
 	const struct tcp_delegated *d = &im->state->d;
-	const char *name = programs_cc_name(im->r->programs);
-	struct cc_restore *slot = programs_cc_lock(im->r->programs);
 	u32 mss = im->conn->mss;
-	int err = 0;
 
-	*slot = (struct cc_restore){
+	return (struct cc_restore){
 		.snd_cwnd = max_of((u32)(((u64)d->cwnd_bytes + mss / 2) / mss), 1u),
 		.snd_ssthresh = d->ssthresh_bytes == UINT32_MAX
 	                                ? KERNEL_CWND_INFINITE
@@ -207,6 +204,27 @@ static int import_congestion(const struct import *im)
 		.ecn_flags = d->ecn_state,
 		.armed = 1,
 	};
+}
+
+/* What connect has set already: a connection that never grew its window, nor lost anything. */
+static bool congestion_is_initial(const struct import *im, const struct cc_restore *want)
+{
+	return want->snd_cwnd == KERNEL_CWND_INITIAL &&
+	       want->snd_ssthresh == KERNEL_CWND_INFINITE && !want->set_ecn &&
+	       !(im->conn->flags & CONN_ROUTE_CWND);
+}
+
+/* Selects the restoring algorithm, whose init() writes what the connection had, then its own. */
+static int import_congestion(const struct import *im)
+{
+	const char *name = programs_cc_name(im->r->programs);
+	struct cc_restore want = congestion_of(im), *slot;
+	int err = 0;
+
+	if (congestion_is_initial(im, &want))
+		return 0;
+	slot = programs_cc_lock(im->r->programs);
+	*slot = want;
 	if (im->r->sys->setsockopt(im->fd, IPPROTO_TCP, TCP_CONGESTION, name,
 	                           (socklen_t)strlen(name)) ||
 	    im->r->sys->setsockopt(im->fd, IPPROTO_TCP, TCP_CONGESTION, im->conn->cc,

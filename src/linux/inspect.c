@@ -92,6 +92,9 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 	if (p->neighbor == NIL ||
 	    !routes_resolve(b->routes, p->neighbor, b->config.resolve_wait_ms))
 		return STATUS_NO_NEIGHBOR;
+	c->flags &= (u8)~CONN_ROUTE_CWND;
+	if (p->route.congestion)
+		c->flags |= CONN_ROUTE_CWND;
 	c->ifindex = port->ifindex;
 	c->tap = port->tap;
 	m->path = question;

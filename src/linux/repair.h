@@ -28,6 +28,7 @@ enum linux_conn_flags {
 	CONN_REUSEADDR = 1 << 1, /* the application had set SO_REUSEADDR (trap 5) */
 	CONN_UNBOUND = 1 << 2,   /* the port could not be taken again at detach */
 	CONN_USEC_TS = 1 << 3,
+	CONN_ROUTE_CWND = 1 << 5, /* its route sets cwnd or ssthresh at connect */
 	CONN_SEND_QUEUE = 1 << 4, /* detached with the send queue selected for repair */
 };
 

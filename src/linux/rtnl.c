@@ -102,8 +102,19 @@ static void route_metrics(const struct nlattr *nest, struct route_answer *r)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, nest) if (mnl_attr_get_type(attr) == RTAX_MTU) r->mtu_bytes =
-		mnl_attr_get_u32(attr);
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case RTAX_MTU:
+			r->mtu_bytes = mnl_attr_get_u32(attr);
+			break;
+		case RTAX_CWND:
+		case RTAX_INITCWND:
+		case RTAX_SSTHRESH:
+			r->congestion = true;
+			break;
+		}
+	}
 }
 
 /* RTA_VIA: a next hop of the other family. */

@@ -11,9 +11,10 @@ struct nlmsghdr;
 struct route_answer {
 	struct ip_addr next_hop; /* the destination itself on a connected network */
 	u32 ifindex;
-	u32 mtu_bytes;  /* of the route or a path MTU learned, 0: the interface's */
-	u8 type;        /* RTN_UNICAST, RTN_LOCAL, ... */
-	bool multipath; /* several next hops: ask with the ports, the answer depends on them */
+	u32 mtu_bytes;   /* of the route or a path MTU learned, 0: the interface's */
+	u8 type;         /* RTN_UNICAST, RTN_LOCAL, ... */
+	bool congestion; /* the route sets an initial cwnd, a clamp or ssthresh */
+	bool multipath;  /* several next hops: ask with the ports, the answer depends on them */
 };
 
 struct neighbor_answer {

@@ -79,7 +79,9 @@ static void move_in(struct env *e, struct env_conn *c, enum tcp_state_name state
 	u64 resent;
 
 	wait_state(c->fd, state);
-	env_sleep_ms(60); /* delayed ACKs are out */
+	do /* until delayed ACKs are out; the freeze would send them */
+		env_sleep_ms(60);
+	while (env_export(c->fd).facts & EXPORT_DELACK);
 	before = env_export(c->fd);
 	captured(capture, c->id);
 	resent = env_counter(e, 0, "snmp", "RetransSegs");
