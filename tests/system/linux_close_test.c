@@ -460,6 +460,34 @@ static void test_aborted(void **state)
 	over(1);
 }
 
+/* The segments that are injected are IPv6's then. */
+static void test_half_closed_v6(void **state)
+{
+	struct env_moves m;
+	struct env_conn c[2];
+	struct env e;
+
+	env_start(&e, 1);
+	env_backend(&e, NULL);
+	env_connect(&e, c, 2);
+	e.shared->shut[0] = 1;
+	wait_state(c[0].fd, TCP_CLOSE_WAIT);
+	shutdown(c[1].fd, SHUT_WR);
+	wait_state(c[1].fd, TCP_FIN_WAIT_2);
+	env_moves_init(&m, c, 2);
+	env_offload(&e, &m, 0, 2);
+	env_upload(&e, &m, 0, 2);
+	assert_int_equal(sock_state_name(env_export(c[0].fd).state), TCP_CLOSE_WAIT);
+	assert_int_equal(sock_state_name(env_export(c[1].fd).state), TCP_FIN_WAIT_2);
+	env_send(&c[0], 1000);
+	env_drained_peer(&e, &c[0]);
+	wait_eof(c[0].fd);
+	env_unnoticed(&e);
+	env_moves_free(&e, &m);
+	env_close(c, 2);
+	env_stop(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_unsent_bytes),
 		cmocka_unit_test(test_unsent_bytes_and_fin),
 		cmocka_unit_test(test_unacknowledged_bytes),
+		cmocka_unit_test(test_half_closed_v6),
 		cmocka_unit_test(test_time_wait),
 		cmocka_unit_test(test_closed_with_unread_bytes),
 		cmocka_unit_test(test_aborted),

@@ -193,7 +193,7 @@ static int connect_one(struct env *e, u32 i)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
 	inet_pton(AF_INET, "10.9.0.2", &a4.sin_addr);
-	inet_pton(AF_INET6, "fd09::2", &a6.sin6_addr);
+	inet_pton(AF_INET6, e->v6 == ENV_MAPPED ? "::ffff:10.9.0.2" : "fd09::2", &a6.sin6_addr);
 	me4.sin_port = me6.sin6_port = htons((u16)(ENV_FIRST_PORT + i));
 	if (e->v6) {
 		assert_int_equal(bind(fd, (struct sockaddr *)&me6, sizeof(me6)), 0);

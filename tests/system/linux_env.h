@@ -23,6 +23,7 @@
 enum {
 	ENV_CONNS_MAX = 12000,
 	ENV_PORT = 5000,       /* the peer listens here */
+	ENV_MAPPED = 2,        /* for env_start: IPv4 by sockets of IPv6 */
 	ENV_FIRST_PORT = 20000 /* connection i comes from this port + i */
 };
 

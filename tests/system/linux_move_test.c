@@ -57,6 +57,11 @@ static void test_round_trip_v6(void **state)
 	round_trip(1);
 }
 
+static void test_round_trip_mapped(void **state)
+{
+	round_trip(ENV_MAPPED);
+}
+
 /* Ten thousand, a chunk at a time, some of which are sent to all the while. Nothing is dropped on
  * the way to the lane (trap 27), no socket keeps a descriptor more. */
 static void test_many(void **state)
@@ -106,6 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip_v4),
 		cmocka_unit_test(test_round_trip_v6),
+		cmocka_unit_test(test_round_trip_mapped),
 		cmocka_unit_test(test_many),
 	};
 
