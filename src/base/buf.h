@@ -113,6 +113,18 @@ static inline u32 buf_alloc(struct buf_pool *pool, enum buf_class cls)
 	return index;
 }
 
+/*
+ * How many buffers of a class may be taken for bytes that can wait elsewhere (what an application
+ * sends, the queues of a connection that could stay where it is). The last eighth is for what is
+ * received: without room for ACKs nothing would ever be freed.
+ */
+static inline u32 buf_spare(const struct buf_pool *pool, enum buf_class cls)
+{
+	u32 reserve = pool->count[cls] / 8;
+
+	return pool->n_free[cls] > reserve ? pool->n_free[cls] - reserve : 0;
+}
+
 /* Drops one reference of this one buffer; its `next` is not followed. */
 static inline void buf_put(struct buf_pool *pool, u32 index)
 {

@@ -39,17 +39,23 @@ static int scratch_reserve(struct queue_scratch *s, size_t bytes)
 	return 0;
 }
 
+/* A buffer of the class, if it has one to spare. */
+static u32 take_spare(struct buf_pool *pool, enum buf_class cls)
+{
+	return buf_spare(pool, cls) ? buf_alloc(pool, cls) : NIL;
+}
+
 /* Copies `len` bytes into a fresh chain: large buffers, a small one for what fits into it. */
 static int to_pool(struct buf_pool *pool, const u8 *from, u32 len, u32 *ret_head)
 {
 	u32 head = NIL, tail = NIL;
 
 	while (len) {
-		u32 index = buf_alloc(pool, len > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL);
+		u32 index = take_spare(pool, len > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL);
 		u32 n;
 
 		if (index == NIL)
-			index = buf_alloc(pool, len > BUF_SMALL_BYTES ? BUF_SMALL : BUF_LARGE);
+			index = take_spare(pool, len > BUF_SMALL_BYTES ? BUF_SMALL : BUF_LARGE);
 		if (index == NIL) {
 			buf_put_chain(pool, head);
 			return -ENOBUFS;

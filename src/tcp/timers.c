@@ -4,6 +4,7 @@
  * back (the retransmission timer does with every ACK) leaves the entry alone: it fires early, finds
  * nothing due, and is armed anew.
  */
+#include "tcp/reassembly.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 
@@ -211,6 +212,9 @@ void tcp_timers(struct tcp_engine *e, u64 now_ns)
 	u32 n;
 
 	engine_set_now(e, now_ns);
+	/* Also here: with no buffer left nothing is received, and tcp_input() not called. */
+	if (unlikely(pool_is_low(e)))
+		reassembly_reclaim(e);
 	do {
 		n = wheel_advance(&e->wheel, now_ns, due, DUE_BATCH);
 		for (u32 i = 0; i < n; i++)

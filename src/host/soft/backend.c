@@ -49,12 +49,22 @@ static void put_data(struct buf_pool *pool, const struct tcp_delegated *d)
 		buf_put_chain(pool, d->ooo.seg[i].data.buf);
 }
 
+/* Room for copies of all of it, whatever buffers they end up in? */
+static bool is_room(const struct buf_pool *pool, const struct tcp_delegated *d)
+{
+	u32 bufs = 2 + d->ooo.n + (d->send.len + d->recv.len) / BUF_SMALL_BYTES;
+
+	return bufs <= buf_spare(pool, BUF_SMALL);
+}
+
 /* Replaces the references of `d` by copies in another pool; on failure nothing is left of them. */
 static int copy_data(struct buf_pool *from, struct buf_pool *to, struct tcp_delegated *d)
 {
 	const struct tcp_delegated was = *d;
 	int err;
 
+	if (!is_room(to, d))
+		return -ENOSPC;
 	d->ooo.n = 0;
 	d->recv = (struct data_ref){.buf = NIL};
 	err = copy_ref(from, &was.send, to, &d->send);
