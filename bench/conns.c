@@ -295,6 +295,7 @@ static int start_children(struct conn_world *world, const struct bench_child_con
 
 	local_set->end = BENCH_LOCAL;
 	local_set->written = world->written;
+	local_set->queued = world->queued;
 	config.ns = world->net.ns[BENCH_LOCAL];
 	err = bench_child_start(&world->child[BENCH_LOCAL], &config);
 	if (err)

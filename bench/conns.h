@@ -24,6 +24,7 @@ struct conn_set {
 	u32 n;
 	enum bench_end end;
 	int listener;
+	u32 queued; /* bytes in each queue of the local ends */
 	/* Bytes written by [id][end], in memory that both processes see: what the reader must find.
 	 */
 	u32 (*written)[BENCH_ENDS];

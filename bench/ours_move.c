@@ -7,6 +7,8 @@
 
 #include "chimney/chimney.h"
 
+enum { LARGE_BYTES = 65536 };
+
 static const char *lib_error(const char *call)
 {
 	static char text[160];
@@ -23,6 +25,8 @@ int ours_move_open(struct ours_move *m, const struct conn_set *set, const char *
 	options.interface = "cb0";
 	options.flags = CHIMNEY_LANES_CALLER;
 	options.max_connections = max_of(set->n, 1024u);
+	if (set->queued) /* both queues of each connection lie in the target's buffers */
+		options.large_buffers = 2 * (set->queued / LARGE_BYTES + 1) * set->n;
 	m->max_stalls = 4 * max_of(set->n, 1024u);
 	m->conns = calloc(set->n, sizeof(struct chimney_conn *));
 	m->results = calloc(set->n, sizeof(*m->results));
