@@ -63,8 +63,6 @@ static int copy_data(struct buf_pool *from, struct buf_pool *to, struct tcp_dele
 	const struct tcp_delegated was = *d;
 	int err;
 
-	if (!is_room(to, d))
-		return -ENOSPC;
 	d->ooo.n = 0;
 	d->recv = (struct data_ref){.buf = NIL};
 	err = copy_ref(from, &was.send, to, &d->send);
@@ -156,7 +154,8 @@ static void freeze_one(struct soft *s, struct move *m, struct buf_pool *pool)
 	tcp_conn_quiesce(s->engine, c->eng, s->now_ns, &acks);
 	s->n_acks = acks.n;
 	tcp_conn_export(s->engine, c->eng, s->now_ns, m->tcp);
-	if (copy_data(s->pool, pool, &m->tcp->d)) {
+	/* An import may take the last buffers: what it copies from is freed right afterwards. */
+	if (!is_room(pool, &m->tcp->d) || copy_data(s->pool, pool, &m->tcp->d)) {
 		if (tcp_conn_resume(s->engine, c->eng, s->now_ns))
 			c->eng = NIL;
 		fail(m, STATUS_NO_MEMORY, 0);
