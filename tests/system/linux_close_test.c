@@ -70,7 +70,7 @@ static void lose_fins(struct env *e, int on)
 		env_run_peer(e, "nft delete table ip t");
 }
 
-/* Out and back in `state`, in which the socket must be before and after, silently. */
+/* trap 15: out and back in `state`, in which the socket must be before and after, silently. */
 static void move_in(struct env *e, struct env_conn *c, enum tcp_state_name state)
 {
 	struct sock_export before, after;

@@ -124,6 +124,18 @@ static void test_upload_is_silent(void **state)
 	stop(&f);
 }
 
+/* trap 22: the kernel's IP IDs cannot be confined to one half, and need not be: it sets DF. */
+static void test_ip_ids_are_immaterial(void **state)
+{
+	struct fixture f;
+
+	start(&f);
+	f.e.ops.inspect(f.e.backend, f.m.move, 1);
+	env_all_ok(&f.m, 0, 1, "inspect");
+	assert_int_equal(f.m.path[0].k.ip_id_confined, 0);
+	stop(&f);
+}
+
 /* More in the target's queues than the kernel's buffers let in: they are widened for it. */
 static void test_queues_larger_than_buffers(void **state)
 {
@@ -280,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_hangup_while_detached),
 		cmocka_unit_test(test_port_stays_taken),
 		cmocka_unit_test(test_upload_is_silent),
+		cmocka_unit_test(test_ip_ids_are_immaterial),
 		cmocka_unit_test(test_queues_larger_than_buffers),
 		cmocka_unit_test(test_unprivileged),
 		cmocka_unit_test(test_conntrack),
