@@ -63,7 +63,7 @@ struct env {
 	struct rx_frame *parked;
 	u32 n_parked;
 	int v6;
-	u64 mark[6]; /* counters as of env_mark() */
+	u64 mark[5]; /* counters as of env_mark() */
 };
 
 /* Exits with 77 and a sentence where the test cannot run: no root, no BTF. */
