@@ -72,12 +72,42 @@ static int read_queues(struct repair *r, int fd, struct tcp_state *state, struct
 
 	if (err)
 		return err;
-	err = queue_read(r->sys, fd, TCP_RECV_QUEUE, &r->scratch, pool, &state->d.recv);
-	if (err) {
-		buf_put_chain(pool, state->d.send.buf);
-		state->d.send.buf = NIL;
-	}
+	return queue_read(r->sys, fd, TCP_RECV_QUEUE, &r->scratch, pool, &state->d.recv);
+}
+
+/*
+ * In repair mode a socket still sends what its window allows when the device has freed its frames
+ * (TSQ) or a timer fires; but not while the send queue is the one that is selected. So that is
+ * selected before snd_nxt is read, and where the other queue had to be read meanwhile, snd_nxt is
+ * read once more: a byte on the wire that the target takes for unsent makes it refuse the ACK.
+ */
+static int select_send_queue(struct repair *r, int fd, struct linux_conn *conn)
+{
+	int err = repair_set_int(r, fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+
+	if (!err)
+		conn->flags |= CONN_SEND_QUEUE;
 	return err;
+}
+
+static int read_snd_nxt_again(struct repair *r, int fd, struct linux_conn *conn,
+                              struct tcp_state *state)
+{
+	struct sock_export e;
+	int err = select_send_queue(r, fd, conn);
+
+	if (!err)
+		err = repair_export(r, fd, &e);
+	if (!err)
+		state->d.snd_nxt = state->d.snd_max = seq_of(e.snd_nxt);
+	return err;
+}
+
+static void drop_queues(struct buf_pool *pool, struct tcp_state *state)
+{
+	buf_put_chain(pool, state->d.send.buf);
+	buf_put_chain(pool, state->d.recv.buf);
+	state->d.send.buf = state->d.recv.buf = NIL;
 }
 
 static enum status freeze_status(int err, u64 *ret_detail)
@@ -97,7 +127,9 @@ enum status repair_freeze(struct repair *r, int fd, struct linux_conn *conn,
 
 	if (err)
 		return freeze_status(err, ret_detail);
-	err = repair_export(r, fd, &e);
+	err = select_send_queue(r, fd, conn);
+	if (!err)
+		err = repair_export(r, fd, &e);
 	if (!err)
 		err = flush_delayed_ack(r, fd, &e);
 	if (err) {
@@ -113,8 +145,11 @@ enum status repair_freeze(struct repair *r, int fd, struct linux_conn *conn,
 	note_frozen(conn, &e);
 	sock_to_state(&e, &r->defaults, r->now_ns, ret_state);
 	err = read_queues(r, fd, ret_state, pool);
+	if (!err && ret_state->d.recv.len)
+		err = read_snd_nxt_again(r, fd, conn, ret_state);
 	if (!err)
 		return STATUS_OK;
+	drop_queues(pool, ret_state);
 	repair_thaw(r, fd, conn);
 	return freeze_status(err, ret_detail);
 }
@@ -170,10 +205,8 @@ int repair_disconnect(struct repair *r, int fd, struct linux_conn *conn)
 	 * (EstabResets), and nothing was reset here. With its FIN in the queue it goes from another
 	 * state; in repair mode, with the send queue selected, the FIN is not sent.
 	 */
-	if (!repair_set_int(r, fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE)) {
-		conn->flags |= CONN_SEND_QUEUE;
+	if ((conn->flags & CONN_SEND_QUEUE) || !select_send_queue(r, fd, conn))
 		(void)r->sys->shutdown(fd, SHUT_WR);
-	}
 	/* There is no way back from here, and the kernel has no reason to refuse (that none else
 	 * does was tried when the backend was made): a second try is for what passes. */
 	if (r->sys->connect(fd, &unspec, sizeof(unspec)) &&
