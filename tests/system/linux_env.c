@@ -174,8 +174,8 @@ void env_stop(struct env *e)
 	if (e->backend) {
 		linux_backend_destroy(e->backend);
 		hosttap_close(&e->lane);
-		free(e->parked);
 	}
+	free(e->parked);
 	close(e->host_ns);
 	close(e->peer_ns);
 	munmap(e->shared, sizeof(*e->shared));
