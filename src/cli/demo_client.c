@@ -21,6 +21,7 @@
 enum {
 	BUF_BYTES = 65536,
 	EVENTS_MAX = 256,
+	FINISH_WINDOW = 16,   /* FINs in flight */
 	CONNECT_WINDOW = 256, /* connects in flight, below the server's backlog */
 };
 
@@ -342,6 +343,29 @@ static bool all_finished(const struct client *c)
 	return true;
 }
 
+/*
+ * Our FINs, few at a time, so that the server answers each at once: when its FIN coincides with the
+ * kernel's delayed ACK of ours on another core, the two may swap on the wire, and the kernel
+ * answers the echo of that with a reset, whoever runs the connections.
+ */
+static void finish_more(struct client *c)
+{
+	u32 open = 0;
+
+	for (u32 i = 0; c->finishing && i < c->n && open < FINISH_WINDOW; i++) {
+		struct stream *s = &c->streams[i];
+
+		if (s->fd < 0 || s->fin_seen)
+			continue;
+		if (s->kind != DEMO_HALF_CLIENT)
+			open++;
+		if (s->fin_sent)
+			continue;
+		shutdown(s->fd, SHUT_WR);
+		s->fin_sent = 1;
+	}
+}
+
 static void obey(struct client *c, const struct demo_request *q)
 {
 	c->pending = *q;
@@ -367,14 +391,6 @@ static void obey(struct client *c, const struct demo_request *q)
 	case DEMO_FINISH:
 		c->finishing = true;
 		c->going = false;
-		for (u32 i = 0; i < c->n; i++) {
-			struct stream *s = &c->streams[i];
-
-			if (s->fd >= 0 && !s->fin_sent) {
-				shutdown(s->fd, SHUT_WR);
-				s->fin_sent = 1;
-			}
-		}
 		return;
 	case DEMO_QUIT:
 		exit(0);
@@ -474,12 +490,13 @@ void demo_client_main(int control, const struct demo_options *options)
 	epoll_ctl(c->epoll, EPOLL_CTL_ADD, control, &ev);
 	for (;;) {
 		int n = epoll_wait(c->epoll, events, EVENTS_MAX,
-		                   c->going || c->connecting ? 1 : 50);
+		                   c->going || c->connecting || c->finishing ? 1 : 50);
 
 		for (int i = 0; i < n; i++)
 			dispatch(c, &events[i]);
 		connect_more(c);
 		speak(c, now_ns());
+		finish_more(c);
 		check_pending(c);
 	}
 }
