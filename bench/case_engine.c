@@ -52,7 +52,7 @@ static u64 export_chunk(struct engine_case *c, const u32 *conns, u32 n)
 {
 	struct tcp_engine *e = c->es.end[ENGINE_SERVER].engine;
 	u64 start = bench_now_ns();
-	struct tcp_tx none = {NULL, 0, 0};
+	struct tx_batch none = {NULL, 0, 0};
 
 	for (u32 i = 0; i < n; i++)
 		tcp_conn_quiesce(e, conns[i], start, &none);

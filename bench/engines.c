@@ -253,7 +253,7 @@ static void flush(struct engines *es, u32 number)
 	bool more = true;
 
 	while (more || end->tx_n) {
-		struct tcp_tx tx = {end->tx, end->tx_n, ENGINE_BATCH};
+		struct tx_batch tx = {end->tx, end->tx_n, ENGINE_BATCH};
 		int taken;
 
 		more = tcp_flush(end->engine, es->now_ns, &tx);

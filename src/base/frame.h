@@ -65,6 +65,13 @@ struct tx_frame {
 };
 _Static_assert(sizeof(struct tx_frame) == 156, "");
 
+/* Where a flush writes. The caller empties it (n = 0) after the port took the frames. */
+struct tx_batch {
+	struct tx_frame *frames;
+	u32 n;
+	u32 cap;
+};
+
 static inline u32 tx_frame_len(const struct tx_frame *f)
 {
 	return f->header_len + f->payload_len;

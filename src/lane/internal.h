@@ -27,7 +27,7 @@ struct lane {
 	u64 asleep_until_ns; /* while asleep */
 	u32 lost_ports;      /* a bit each: failed for good */
 	_Atomic u64 wakes;
-	struct tcp_tx tx; /* frames not taken by the port yet: [tx_at, tx.n) */
+	struct tx_batch tx; /* frames not taken by the port yet: [tx_at, tx.n) */
 	u32 tx_at;
 	struct lane_counters counters;
 	struct rx_frame rx[LANE_BATCH];

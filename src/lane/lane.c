@@ -78,7 +78,7 @@ int lane_create(const struct lane_config *config, struct lane **ret_lane)
 		l->config.sleep_ns = SLEEP_NS_DEFAULT;
 	l->epoll_fd = l->event_fd = l->timer_fd = -1;
 	l->timer_at_ns = UINT64_MAX;
-	l->tx = (struct tcp_tx){.frames = l->tx_frames, .cap = LANE_BATCH};
+	l->tx = (struct tx_batch){.frames = l->tx_frames, .cap = LANE_BATCH};
 	pthread_mutex_init(&l->mutex, NULL);
 	err = open_descriptors(l);
 	if (err) {
@@ -128,7 +128,8 @@ void lane_unlock(struct lane *l)
 
 	if (l->touched && atomic_load_explicit(&l->asleep, memory_order_relaxed)) {
 		lane_send(l, lane_now_ns());
-		late = target_next_deadline(l->config.target) < l->asleep_until_ns;
+		late = l->config.device->frames->next_deadline(l->config.device->impl) <
+		       l->asleep_until_ns;
 	}
 	pthread_mutex_unlock(&l->mutex);
 	if (late)
@@ -183,7 +184,7 @@ static void drain(struct lane *l)
 static u64 sleep_for(const struct lane *l, u64 most_ns)
 {
 	u64 now_ns = lane_now_ns();
-	u64 next_ns = target_next_deadline(l->config.target);
+	u64 next_ns = l->config.device->frames->next_deadline(l->config.device->impl);
 	u64 ns = min_of(most_ns, l->config.sleep_ns);
 
 	if (l->tx_at < l->tx.n)
@@ -268,7 +269,8 @@ void lane_stop(struct lane *l)
 /* The timer makes lane_fd() readable when a deadline comes while nobody polls. */
 static void arm_timer(struct lane *l)
 {
-	u64 at_ns = max_of(target_next_deadline(l->config.target), (u64)1); /* 0 would disarm */
+	u64 at_ns = max_of(l->config.device->frames->next_deadline(l->config.device->impl),
+	                   (u64)1); /* 0 would disarm */
 	struct itimerspec when = {
 		.it_value = {(time_t)(at_ns / NS_PER_S), (long)(at_ns % NS_PER_S)}};
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * A lane: the loop of one core, port -> target -> port. The only place that polls.
+ * A lane: the loop of one core, port -> device -> port. The only place that polls.
  *
- * One turn: receive a batch from each port, give it to the target, hand back to the host what the
- * target does not want, run timers, deliver completions and indications, let moves go on, send.
+ * One turn: receive a batch from each port, give it to the device, hand back to the host what the
+ * device does not want, run timers, deliver completions and indications, let moves go on, send.
  * A lane runs in a thread of its own (lane_start()) or in the caller's (lane_poll()). It spins for
  * a bounded time when nothing comes, then blocks on its descriptors.
  *
@@ -13,14 +13,14 @@
 #ifndef LANE_LANE_H
 #define LANE_LANE_H
 
+#include "offload/offload.h"
 #include "port/port.h"
-#include "target/target.h"
 
 struct lane;
 
 struct lane_hooks {
 	void *ctx;
-	/* Frames that the target did not take. The hook takes over their buffers. */
+	/* Frames that the device did not take. The hook takes over their buffers. */
 	void (*frames_to_host)(void *ctx, struct rx_frame *frames, u32 n);
 	/* Once a turn, after the events: moves go on. True: more to do at once. May be NULL. */
 	bool (*work)(void *ctx);
@@ -28,16 +28,19 @@ struct lane_hooks {
 	void (*port_lost)(void *ctx, u32 port, int err);
 };
 
+enum { LANE_PORTS_MAX = 8 };
+
 struct lane_config {
-	struct target *target;
-	struct port *ports[TCP_PORTS_MAX]; /* their index is rx_frame.port */
+	const struct device *device; /* the hook: drivers may be inserted while the lane runs */
+	struct port *ports[LANE_PORTS_MAX];     /* their index is rx_frame.port */
+	struct buf_pool *pools[LANE_PORTS_MAX]; /* that their frames lie in */
 	u32 n_ports;
 	u64 spin_ns;  /* how long it spins for when idle before it blocks */
 	u64 sleep_ns; /* how long it blocks at most: the work hook's clock; 0: 20 ms */
 	struct lane_hooks hooks;
 };
 
-/* Makes a lane; ports and target stay the caller's and must outlive it. -ENOMEM, -errno. */
+/* Makes a lane; ports, pools and device stay the caller's and must outlive it. -ENOMEM, -errno. */
 int lane_create(const struct lane_config *config, struct lane **ret_lane) MUST_CHECK;
 /* Stops it if it runs. */
 void lane_destroy(struct lane *l);
@@ -82,7 +85,7 @@ struct lane_counters {
 	u64 yields;    /* times the lock was given to a waiter between two turns */
 	u64 rx_frames; /* from ports */
 	u64 tx_frames; /* to ports */
-	u64 to_host;   /* frames that the target did not take */
+	u64 to_host;   /* frames that the device did not take */
 	u64 tx_stalls; /* turns in which a port took not all */
 	u64 tx_lost;   /* frames for a port that has failed */
 };

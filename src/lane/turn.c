@@ -7,7 +7,6 @@ enum { DRAIN_BATCHES = 16 }; /* a port that never gets empty does not hold the t
 /* Frames of the batch that are the host's, moved to the front; what was dropped is released. */
 static u32 leftovers(struct lane *l, u32 n)
 {
-	struct buf_pool *pool = target_pool(l->config.target);
 	u32 k = 0;
 
 	for (u32 i = 0; i < n; i++) {
@@ -16,7 +15,7 @@ static u32 leftovers(struct lane *l, u32 n)
 			l->rx[k++] = l->rx[i];
 			break;
 		case FRAME_DROPPED:
-			buf_put_chain(pool, l->rx[i].buf);
+			buf_put_chain(l->config.pools[l->rx[i].port], l->rx[i].buf);
 			break;
 		default:
 			break;
@@ -34,7 +33,7 @@ static void lose(struct lane *l, u32 index, int err)
 {
 	l->lost_ports |= 1u << index;
 	lane_unwatch(l, index);
-	target_link_changed(l->config.target, index, false);
+	l->config.device->frames->link_changed(l->config.device->impl, index, false);
 	if (l->config.hooks.port_lost)
 		l->config.hooks.port_lost(l->config.hooks.ctx, index, err);
 }
@@ -55,7 +54,7 @@ static u32 receive(struct lane *l, u16 index, u64 now_ns)
 		l->rx[i].verdict = FRAME_PENDING;
 	}
 	l->counters.rx_frames += (u32)n;
-	target_input(l->config.target, l->rx, (u32)n, now_ns);
+	l->config.device->frames->input(l->config.device->impl, l->rx, (u32)n, now_ns);
 	left = leftovers(l, (u32)n);
 	l->counters.to_host += left;
 	if (left)
@@ -113,7 +112,7 @@ bool lane_send(struct lane *l, u64 now_ns)
 	if (!transmit(l))
 		return l->counters.tx_frames != before;
 	while (more) {
-		more = target_flush(l->config.target, &l->tx, now_ns);
+		more = l->config.device->frames->flush(l->config.device->impl, &l->tx, now_ns);
 		if (!l->tx.n)
 			break;
 		if (!transmit(l))
@@ -144,7 +143,7 @@ bool lane_step(struct lane *l, u64 now_ns)
 {
 	bool busy = false;
 
-	target_set_time(l->config.target, now_ns);
+	l->config.device->frames->set_time(l->config.device->impl, now_ns);
 	/* What was written since the last turn does not wait for a system call that receives. */
 	if (l->touched)
 		busy |= lane_send(l, now_ns);
@@ -152,8 +151,8 @@ bool lane_step(struct lane *l, u64 now_ns)
 		if (!is_lost(l, i))
 			busy |= receive(l, (u16)i, now_ns) != 0;
 	}
-	target_timers(l->config.target, now_ns);
-	busy |= target_poll_events(l->config.target, now_ns) != 0;
+	l->config.device->frames->timers(l->config.device->impl, now_ns);
+	busy |= l->config.device->frames->events(l->config.device->impl, now_ns) != 0;
 	if (l->config.hooks.work)
 		busy |= l->config.hooks.work(l->config.hooks.ctx);
 	busy |= lane_send(l, now_ns);

@@ -195,7 +195,7 @@ static int make_lane(struct lib_lane *l)
 {
 	const struct chimney_context_options *o = &l->context->options;
 	struct lane_config config = {
-		.target = l->target,
+		.device = &l->device,
 		.n_ports = l->n_ports,
 		.spin_ns = o->spin_us == UINT32_MAX ? 0 : (u64)o->spin_us * NS_PER_US,
 		.hooks = {l, hook_frames, hook_work},
@@ -203,6 +203,8 @@ static int make_lane(struct lib_lane *l)
 	int err;
 
 	memcpy(config.ports, l->ports, sizeof(config.ports));
+	for (u32 i = 0; i < l->n_ports; i++)
+		config.pools[i] = target_pool(l->target);
 	err = lane_create(&config, &l->lane);
 	return err ? lib_fail(err, "no lane: %s", strerror(-err)) : 0;
 }

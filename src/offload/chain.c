@@ -151,6 +151,67 @@ const struct data_ops data_pass_ops = {
 	.forward = pass_forward,
 };
 
+/* -- frames ------------------------------------------------------------------------------------ */
+
+static void pass_set_time(void *impl, u64 now_ns)
+{
+	struct device_chain *c = impl;
+
+	c->below.frames->set_time(c->below.impl, now_ns);
+}
+
+static void pass_input(void *impl, struct rx_frame *frames, u32 n, u64 now_ns)
+{
+	struct device_chain *c = impl;
+
+	c->below.frames->input(c->below.impl, frames, n, now_ns);
+}
+
+static void pass_timers(void *impl, u64 now_ns)
+{
+	struct device_chain *c = impl;
+
+	c->below.frames->timers(c->below.impl, now_ns);
+}
+
+static u32 pass_events(void *impl, u64 now_ns)
+{
+	struct device_chain *c = impl;
+
+	return c->below.frames->events(c->below.impl, now_ns);
+}
+
+static bool pass_flush(void *impl, struct tx_batch *tx, u64 now_ns)
+{
+	struct device_chain *c = impl;
+
+	return c->below.frames->flush(c->below.impl, tx, now_ns);
+}
+
+static u64 pass_next_deadline(const void *impl)
+{
+	const struct device_chain *c = impl;
+
+	return c->below.frames->next_deadline(c->below.impl);
+}
+
+static void pass_link_changed(void *impl, u32 port, bool up)
+{
+	struct device_chain *c = impl;
+
+	c->below.frames->link_changed(c->below.impl, port, up);
+}
+
+const struct frame_ops frame_pass_ops = {
+	.set_time = pass_set_time,
+	.input = pass_input,
+	.timers = pass_timers,
+	.events = pass_events,
+	.flush = pass_flush,
+	.next_deadline = pass_next_deadline,
+	.link_changed = pass_link_changed,
+};
+
 /* -- up ---------------------------------------------------------------------------------------- */
 
 static void pass_complete(void *impl, struct offload_request *request)

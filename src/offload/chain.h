@@ -42,6 +42,7 @@ int device_remove(struct device_chain *chain) MUST_CHECK;
 extern const struct device_ops device_pass_ops;
 extern const struct layer_ops *const layer_pass_ops[LAYERS];
 extern const struct data_ops data_pass_ops;
+extern const struct frame_ops frame_pass_ops;
 extern const struct host_ops host_pass_ops;
 
 #endif

@@ -262,11 +262,33 @@ struct data_ops {
 	void (*forward)(void *device, struct forward_call *calls, u32 n);
 };
 
-/* A device as its host sees it; and the hook where a driver is inserted. */
+/*
+ * The frames of a device, between it and the lane that polls its ports. A driver that must see
+ * frames (tags, ciphers, several members) stands between its lane and the device below here as it
+ * stands between its host and that device above. One cycle: set_time, input of each port's batch,
+ * timers, events, flush; time in ns, one value a call.
+ */
+struct frame_ops {
+	void (*set_time)(void *device, u64 now_ns);
+	/* Writes the verdict of each frame; buffers of those that are not CONSUMED stay the
+	 * caller's. The frames of a batch lie in the pool of their port. */
+	void (*input)(void *device, struct rx_frame *frames, u32 n, u64 now_ns);
+	void (*timers)(void *device, u64 now_ns);
+	/* Completions and indications leave for the host side; how many. */
+	u32 (*events)(void *device, u64 now_ns);
+	/* Appends frames while there is room; true: more is left. */
+	bool (*flush)(void *device, struct tx_batch *tx, u64 now_ns);
+	/* When the cycle must run next; 0: at once; UINT64_MAX: when a frame or a call comes. */
+	u64 (*next_deadline)(const void *device);
+	void (*link_changed)(void *device, u32 port, bool up);
+};
+
+/* A device as its host and its lane see it; and the hook where a driver is inserted. */
 struct device {
 	const struct device_ops *ops;
 	const struct layer_ops *layer[LAYERS];
 	const struct data_ops *data;
+	const struct frame_ops *frames;
 	void *impl;
 };
 

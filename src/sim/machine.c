@@ -131,7 +131,7 @@ void machine_plug(struct machine *m, struct port *port)
 void machine_set_time(struct machine *m, u64 now_ns)
 {
 	m->now_ns = now_ns;
-	target_set_time(m->target, now_ns);
+	m->device.frames->set_time(m->device.impl, now_ns);
 	soft_set_time(m->soft, now_ns);
 }
 
@@ -146,7 +146,7 @@ static u32 take_frames(struct machine *m)
 		return 0;
 	for (int i = 0; i < n; i++)
 		frames[i].port = 0;
-	target_input(m->target, frames, (u32)n, m->now_ns);
+	m->device.frames->input(m->device.impl, frames, (u32)n, m->now_ns);
 	for (int i = 0; i < n; i++) {
 		if (frames[i].verdict == FRAME_TO_HOST)
 			frames[to_host++] = frames[i];
@@ -163,9 +163,9 @@ void machine_receive(struct machine *m)
 {
 	while (take_frames(m))
 		;
-	target_timers(m->target, m->now_ns);
+	m->device.frames->timers(m->device.impl, m->now_ns);
 	soft_timers(m->soft, m->now_ns);
-	target_poll_events(m->target, m->now_ns);
+	m->device.frames->events(m->device.impl, m->now_ns);
 	soft_events(m->soft);
 	m->busy = host_step(m->host) != HOST_IDLE;
 }
@@ -195,13 +195,14 @@ void machine_send(struct machine *m)
 		more = soft_flush(m->soft, &m->tx, m->now_ns);
 	more = true;
 	while (more && transmit(m))
-		more = target_flush(m->target, &m->tx, m->now_ns);
+		more = m->device.frames->flush(m->device.impl, &m->tx, m->now_ns);
 	m->owes = !transmit(m);
 }
 
 u64 machine_next_ns(const struct machine *m)
 {
-	u64 next = min_of(target_next_deadline(m->target), soft_next_deadline(m->soft));
+	u64 next = min_of(m->device.frames->next_deadline(m->device.impl),
+	                  soft_next_deadline(m->soft));
 
 	next = min_of(next, host_next_deadline(m->host));
 	if (m->busy || m->owes)

@@ -35,7 +35,7 @@ struct machine {
 	u64 now_ns;
 	bool busy; /* a move goes on with the next turn */
 	bool owes; /* frames that the port did not take yet */
-	struct tcp_tx tx;
+	struct tx_batch tx;
 	u64 frames_to_host;
 	void *mem[5];
 	u32 n_mem;

@@ -408,7 +408,7 @@ void target_timers(struct target *t, u64 now_ns)
 }
 
 /* ACKs that uploads owe go first. */
-static void flush_acks(struct target *t, struct tcp_tx *tx)
+static void flush_acks(struct target *t, struct tx_batch *tx)
 {
 	u32 n = min_of(t->n_acks, tx->cap - tx->n);
 
@@ -419,7 +419,7 @@ static void flush_acks(struct target *t, struct tcp_tx *tx)
 	memmove(t->acks, t->acks + n, t->n_acks * sizeof(*t->acks));
 }
 
-bool target_flush(struct target *t, struct tcp_tx *tx, u64 now_ns)
+bool target_flush(struct target *t, struct tx_batch *tx, u64 now_ns)
 {
 	t->now_ns = now_ns;
 	while (unlikely(t->n_acks) && tx->n < tx->cap) {

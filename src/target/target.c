@@ -284,6 +284,51 @@ static const struct device_ops ops = {
 	.commit = target_commit,
 };
 
+static void frames_set_time(void *impl, u64 now_ns)
+{
+	target_set_time(impl, now_ns);
+}
+
+static void frames_input(void *impl, struct rx_frame *frames, u32 n, u64 now_ns)
+{
+	target_input(impl, frames, n, now_ns);
+}
+
+static void frames_timers(void *impl, u64 now_ns)
+{
+	target_timers(impl, now_ns);
+}
+
+static u32 frames_events(void *impl, u64 now_ns)
+{
+	return target_poll_events(impl, now_ns);
+}
+
+static bool frames_flush(void *impl, struct tx_batch *tx, u64 now_ns)
+{
+	return target_flush(impl, tx, now_ns);
+}
+
+static u64 frames_next_deadline(const void *impl)
+{
+	return target_next_deadline(impl);
+}
+
+static void frames_link_changed(void *impl, u32 port, bool up)
+{
+	target_link_changed(impl, port, up);
+}
+
+static const struct frame_ops frame_ops = {
+	.set_time = frames_set_time,
+	.input = frames_input,
+	.timers = frames_timers,
+	.events = frames_events,
+	.flush = frames_flush,
+	.next_deadline = frames_next_deadline,
+	.link_changed = frames_link_changed,
+};
+
 struct device target_device(struct target *t)
 {
 	return (struct device){
@@ -292,6 +337,7 @@ struct device target_device(struct target *t)
 	                  [LAYER_PATH] = &path_ops,
 	                  [LAYER_TCP] = &tcp_ops},
 		.data = &target_data_ops,
+		.frames = &frame_ops,
 		.impl = t,
 	};
 }

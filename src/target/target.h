@@ -116,7 +116,7 @@ void target_timers(struct target *t, u64 now_ns);
 /* Returns how many completions and indications went to the host side. */
 u32 target_poll_events(struct target *t, u64 now_ns);
 /* True: something is left to be sent; give the frames to the port and call again. */
-bool target_flush(struct target *t, struct tcp_tx *tx, u64 now_ns);
+bool target_flush(struct target *t, struct tx_batch *tx, u64 now_ns);
 /* When the cycle must run next; 0: at once; UINT64_MAX: when a frame or a call comes. */
 u64 target_next_deadline(const struct target *t);
 

@@ -38,7 +38,7 @@ static void snap_conn(struct target *t, struct target_conn *c, struct block *b, 
 /* Where nothing is owed and nothing was posted there is nothing to wait for: the snapshot is taken
  * while the connection lies in the cache. */
 static enum status stop_conn(struct target *t, struct block_list *list, struct block *b,
-                             struct tcp_tx *tx)
+                             struct tx_batch *tx)
 {
 	struct target_conn *c = conn_find(t, b->device);
 	u32 acks = tx->n;
@@ -90,7 +90,7 @@ static enum status stop_neighbor(struct target *t, handle h)
 }
 
 static void stop_block(struct target *t, struct block_list *list, struct block *b,
-                       struct tcp_tx *tx)
+                       struct tx_batch *tx)
 {
 	b->detail = 0;
 	if (b->device == HANDLE_NONE)
@@ -108,7 +108,7 @@ static void stop_block(struct target *t, struct block_list *list, struct block *
 /* Goes on where it stopped for want of room for ACKs. */
 static void stop_all(struct target *t, struct target_upload *u)
 {
-	struct tcp_tx tx = {.frames = t->acks, .n = t->n_acks, .cap = ACKS_MAX};
+	struct tx_batch tx = {.frames = t->acks, .n = t->n_acks, .cap = ACKS_MAX};
 
 	while (u->cursor != NIL && tx.n < ACKS_MAX) {
 		stop_block(t, u->request->list, block_at(u->request->list, u->cursor), &tx);

@@ -195,7 +195,7 @@ u32 tcp_events(struct tcp_engine *e, struct tcp_event *ret, u32 cap)
 	return n;
 }
 
-bool tcp_flush(struct tcp_engine *e, u64 now_ns, struct tcp_tx *out)
+bool tcp_flush(struct tcp_engine *e, u64 now_ns, struct tx_batch *out)
 {
 	engine_set_now(e, now_ns);
 	if (unlikely(e->unpark))

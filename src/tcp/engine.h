@@ -123,8 +123,8 @@ const char *tcp_state_check(const struct tcp_state *state);
  * belong to the engine. Then either tcp_conn_free() (commit: buffers are released) or
  * tcp_conn_resume() (roll-back: as if nothing had happened).
  */
-struct tcp_tx;
-void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_tx *out);
+struct tx_batch;
+void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tx_batch *out);
 void tcp_conn_export(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_state *ret_state);
 int tcp_conn_resume(struct tcp_engine *e, u32 conn, u64 now_ns) MUST_CHECK;
 void tcp_conn_free(struct tcp_engine *e, u32 conn);
@@ -203,13 +203,6 @@ struct tcp_event {
 	u32 events; /* tcp_event_bits */
 };
 
-/* Where tcp_flush() writes. The caller empties it (n = 0) after the port took the frames. */
-struct tcp_tx {
-	struct tx_frame *frames;
-	u32 n;
-	u32 cap;
-};
-
 /*
  * Processes a batch of frames. Sets frame->verdict (and reason, enum tcp_drop or tcp_to_host of
  * tcp/verdict.h) of each: CONSUMED frames' buffers belong to the engine, the others stay the
@@ -230,7 +223,7 @@ u64 tcp_next_deadline(const struct tcp_engine *e);
 u32 tcp_events(struct tcp_engine *e, struct tcp_event *ret, u32 cap);
 
 /* Emits what dirty connections owe while `out` has room; true when connections are still dirty. */
-bool tcp_flush(struct tcp_engine *e, u64 now_ns, struct tcp_tx *out);
+bool tcp_flush(struct tcp_engine *e, u64 now_ns, struct tx_batch *out);
 
 /* -- inspection -------------------------------------------------------------------------------- */
 

@@ -197,7 +197,7 @@ static u8 *put_tcp(struct tcp_engine *e, struct tcp_conn *c, const struct segmen
 }
 
 void frame_build(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s,
-                 struct tcp_tx *out)
+                 struct tx_batch *out)
 {
 	struct tcp_path *path = &e->paths[c->path];
 	const struct tcp_neighbor *n = &e->neighbors[path->neighbor];

@@ -236,12 +236,12 @@ struct segment_out {
 };
 
 /* Emits what the connection owes; false: `out` is full and something is left. */
-bool conn_output(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out);
+bool conn_output(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out);
 /* Emits an ACK without data; `out` has room. */
-void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out);
+void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out);
 /* Builds a frame into `out`, which has room. */
 void frame_build(struct tcp_engine *e, struct tcp_conn *c, const struct segment_out *s,
-                 struct tcp_tx *out);
+                 struct tx_batch *out);
 /* The window to advertise with the next segment; moves rcv_adv. As it stands on the wire. */
 u16 window_advertise(struct tcp_engine *e, struct tcp_conn *c, bool syn);
 /* Whether the application's reading opened the window far enough to say so (RFC 9293 3.8.6.2.2). */

@@ -95,7 +95,7 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 }
 
 void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,
-                 struct tcp_tx *out)
+                 struct tx_batch *out)
 {
 	frame_build(e, c, s, out);
 	if (s->flags & WIRE_ACK)
@@ -106,7 +106,7 @@ void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s
 		e->n.acks_out++;
 }
 
-static bool output_data(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+static bool output_data(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	struct segment_out s;
 
@@ -128,7 +128,7 @@ static tcp_seq ack_seq(const struct tcp_conn *c)
 	return seq_max(c->snd_nxt, seq_min(c->snd_max, seq_add(c->snd_una, c->snd_wnd)));
 }
 
-void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	struct segment_out s = {.seq = ack_seq(c), .flags = WIRE_ACK, .data.buf = NIL};
 
@@ -136,7 +136,7 @@ void output_ack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
 }
 
 /* A segment left of the window makes the peer tell where it stands: window probe and keepalive. */
-static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	struct segment_out s = {
 		.seq = seq_add(c->snd_una, (u32)-1), .flags = WIRE_ACK, .data.buf = NIL};
@@ -150,7 +150,7 @@ static void output_probe(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx
 }
 
 /* RFC 9293 3.10.7.1 and 3.10.5; the event waited for it. */
-static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	struct segment_out s = {.seq = ack_seq(c), .flags = WIRE_RST | WIRE_ACK, .data.buf = NIL};
 
@@ -160,7 +160,7 @@ static void output_rst(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *
 	conn_event(e, c, TCP_EV_CLOSED);
 }
 
-static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	struct segment_out s = {.seq = c->iss, .flags = WIRE_SYN, .data.buf = NIL};
 
@@ -195,7 +195,7 @@ static void settle(struct tcp_engine *e, struct tcp_conn *c)
 		timer_set(e, c, &c->delayed_ack_at_ns, c->delayed_ack_at_ns);
 }
 
-static bool output_synchronized(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+static bool output_synchronized(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	/* Data segments do not say what is out of order. */
 	if (unlikely((c->flags & CONN_ACK_NOW) && (c->ooo_head != NIL || c->rcv_dsack)))
@@ -229,7 +229,7 @@ static bool output_parked(struct tcp_engine *e, struct tcp_conn *c)
 	return true;
 }
 
-bool conn_output(struct tcp_engine *e, struct tcp_conn *c, struct tcp_tx *out)
+bool conn_output(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch *out)
 {
 	if (unlikely(c->flags & CONN_QUIESCED) ||
 	    unlikely(c->state == TCP_CLOSED && !(c->flags & CONN_RST_OWED)))

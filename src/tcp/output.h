@@ -14,7 +14,7 @@ u32 output_frame_payload(const struct tcp_engine *e, const struct tcp_conn *c);
 
 /* Emits one segment and keeps the books: timers, ACK state, RTT, snd_nxt, snd_max. */
 void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,
-                 struct tcp_tx *out);
+                 struct tx_batch *out);
 
 /* The next segment of data or FIN that may go out now (select.c); false: none. */
 bool select_next(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *ret);

@@ -359,7 +359,7 @@ void tcp_conn_export(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_stat
 /* -- upload: quiesce, resume, free --------------------------------------------------------------
  */
 
-void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_tx *out)
+void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tx_batch *out)
 {
 	struct tcp_conn *c = conn_at(e, conn);
 

@@ -191,7 +191,7 @@ static void answer(struct load *l)
 static void send_out(struct load *l, u64 now_ns)
 {
 	static struct tx_frame frames[BATCH];
-	struct tcp_tx tx = {.frames = frames, .cap = BATCH};
+	struct tx_batch tx = {.frames = frames, .cap = BATCH};
 	bool more = true;
 
 	while (more) {

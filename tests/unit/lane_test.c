@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "lane/internal.h"
+#include "target/target.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -28,6 +29,7 @@ struct fake_port {
 struct rig {
 	struct fake_port ports[PORTS];
 	struct target *target;
+	struct device device;
 	void *arena;
 	struct lane *lane;
 	u32 free_small;
@@ -140,8 +142,10 @@ static void rig_init(struct rig *r, u64 spin_ns)
 		r->ports[i].fd = eventfd(0, EFD_NONBLOCK);
 		r->ports[i].room = UINT32_MAX;
 		lc.ports[i] = &r->ports[i].port;
+		lc.pools[i] = target_pool(r->target);
 	}
-	lc.target = r->target;
+	r->device = target_device(r->target);
+	lc.device = &r->device;
 	lc.hooks.ctx = r;
 	lc.hooks.frames_to_host = take_frames;
 	lc.hooks.port_lost = note_loss;

@@ -190,7 +190,7 @@ static void monitor_complete(void *impl, struct offload_request *request)
 
 static int monitor_insert(struct monitor *m, struct device *hook)
 {
-	struct device own = {.data = &data_pass_ops, .impl = m};
+	struct device own = {.data = &data_pass_ops, .frames = &frame_pass_ops, .impl = m};
 
 	memset(m, 0, sizeof(*m));
 	m->ops = device_pass_ops;
@@ -211,11 +211,11 @@ struct world {
 static void world_init(struct world *w)
 {
 	memset(w, 0, sizeof(*w));
-	w->device = (struct device){
-		&fake_ops,
-		{&fake_layer_LAYER_NEIGHBOR, &fake_layer_LAYER_PATH, &fake_layer_LAYER_TCP},
-		&fake_data,
-		&w->fake};
+	w->device = (struct device){.ops = &fake_ops,
+	                            .layer = {&fake_layer_LAYER_NEIGHBOR, &fake_layer_LAYER_PATH,
+	                                      &fake_layer_LAYER_TCP},
+	                            .data = &fake_data,
+	                            .impl = &w->fake};
 	fake_attach(&w->fake, (struct host_side){&host_table, &w->host});
 }
 

@@ -203,7 +203,7 @@ static void push_and_fill(void **state)
 /* Drops PSH from the next frame of the peer. */
 static void from_peer_without_push(struct world *w)
 {
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	struct rx_frame f;
 
 	(void)tcp_flush(w->peer, w->now, &tx);
@@ -676,7 +676,7 @@ static void reset_by_the_peer(void **state)
 /* What the peer would send now, in buffers of the target, not delivered. */
 static u32 capture(struct world *w, struct rx_frame *frames)
 {
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 
 	(void)tcp_flush(w->peer, w->now, &tx);
 	for (u32 i = 0; i < tx.n; i++)

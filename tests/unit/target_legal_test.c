@@ -124,7 +124,7 @@ static enum status data_status(struct world *w, u64 cookie)
 /* A segment of the peer, in a buffer of the target; where there is no peer, a byte. */
 static struct rx_frame a_segment(struct world *w)
 {
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	struct rx_frame frame = {.len = 1};
 
 	if (tcp_send(w->peer, w->peer_conn[THE_CONN], "x", 1) == 1) {

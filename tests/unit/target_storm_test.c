@@ -46,7 +46,10 @@ static void monitor_complete(void *impl, struct offload_request *request)
 /* R51, R118: in or out, while connections live and calls are on their way */
 static void monitor_toggle(struct storm *x)
 {
-	struct device own = {.ops = &x->ops, .data = &data_pass_ops, .impl = &x->chain};
+	struct device own = {.ops = &x->ops,
+	                     .data = &data_pass_ops,
+	                     .frames = &frame_pass_ops,
+	                     .impl = &x->chain};
 
 	if (x->inserted) {
 		assert_int_equal(device_remove(&x->chain), 0);

@@ -72,7 +72,7 @@ static void a_new_mac_for_all(void **state)
 {
 	struct world *w = world_make(NULL, false);
 	struct neighbor_cached c = {.next_hop_mac.b = {2, 9, 9, 9, 9, 9}};
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 
 	world_offload(w, 0, 32);
 	assert_int_equal(update_neighbor(w, 0, &c), STATUS_OK);
@@ -142,7 +142,7 @@ static void a_new_mtu_for_one_path(void **state)
 {
 	struct target_config config = {.max_mtu_bytes = 9000};
 	struct world *w = world_make(&config, false);
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	u8 data[3000] = {0};
 
 	world_offload(w, 0, 16);
@@ -189,7 +189,7 @@ static void paths_move_to_another_neighbor(void **state)
 	assert_int_equal(stats.reparents, 4);
 	assert_int_equal(stats.engine_writes, 4);
 	for (u32 i = 0; i < 32; i++) {
-		struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+		struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 
 		assert_int_equal(do_send(w, i, "x", 1, SEND_BUFFERED, 0), 1);
 		(void)target_flush(w->t, &tx, w->now);
@@ -413,7 +413,7 @@ static void link_down_asks_for_nothing(void **state)
 static void urgent_data_asks_for_an_upload(void **state)
 {
 	struct world *w = world_with(1);
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	struct rx_frame f;
 	u8 *tcp;
 

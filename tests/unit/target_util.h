@@ -548,7 +548,7 @@ static inline void world_to_peer(struct world *w, u32 n)
 /* Frames of the peer that the target does not take go to *ret_left, up to 64. */
 static inline u32 world_from_peer(struct world *w, struct rx_frame *ret_left)
 {
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	u32 left = 0;
 
 	if (!w->with_peer)
@@ -572,7 +572,7 @@ static inline u32 world_from_peer(struct world *w, struct rx_frame *ret_left)
 
 static inline void world_flush(struct world *w)
 {
-	struct tcp_tx tx = {.frames = w->tx, .cap = TX_MAX};
+	struct tx_batch tx = {.frames = w->tx, .cap = TX_MAX};
 	bool more;
 
 	do {

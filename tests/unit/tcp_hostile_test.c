@@ -174,7 +174,7 @@ static void act(struct script *s, struct prng *r, u64 *at_ns)
 
 static void flush_all(struct script *s)
 {
-	struct tcp_tx tx = {s->tx, 0, SCRIPT_TX};
+	struct tx_batch tx = {s->tx, 0, SCRIPT_TX};
 
 	while (tcp_flush(s->e, s->e->now_ns, &tx))
 		tx.n = 0;

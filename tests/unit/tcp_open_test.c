@@ -43,7 +43,7 @@ static void test_syn_bytes(void **state)
 	static const u8 want[] = {2, 4, 5, 0xb4, 4, 2, 8, 10};
 	struct pair_options o = plain();
 	struct tx_frame f;
-	struct tcp_tx tx = {&f, 0, 1};
+	struct tx_batch tx = {&f, 0, 1};
 	struct pair p;
 	const u8 *tcp;
 

@@ -362,7 +362,7 @@ static void work_end(struct pair *p, u32 end)
 {
 	struct pair_end *n = &p->end[end];
 	struct tx_frame frames[TX_CAP];
-	struct tcp_tx tx = {frames, 0, TX_CAP};
+	struct tx_batch tx = {frames, 0, TX_CAP};
 	bool more;
 
 	app_events(p, end);

@@ -226,7 +226,7 @@ void script_in(struct script *s, struct peer p)
 
 u32 script_flush(struct script *s)
 {
-	struct tcp_tx tx = {s->tx, 0, SCRIPT_TX};
+	struct tx_batch tx = {s->tx, 0, SCRIPT_TX};
 
 	assert_false(tcp_flush(s->e, s->e->now_ns, &tx));
 	s->n_tx = tx.n;

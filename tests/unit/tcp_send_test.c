@@ -333,7 +333,7 @@ static void test_superframe(void **state)
 static void test_full_output(void **state)
 {
 	struct tx_frame frame;
-	struct tcp_tx tx = {&frame, 0, 1};
+	struct tx_batch tx = {&frame, 0, 1};
 	struct script s;
 
 	script_begin(&s, 0);

@@ -294,7 +294,7 @@ static void test_unread_first(void **state)
 static void test_quiesce(void **state)
 {
 	struct tx_frame frame;
-	struct tcp_tx tx = {&frame, 0, 1};
+	struct tx_batch tx = {&frame, 0, 1};
 	struct tcp_state out;
 	struct script s;
 

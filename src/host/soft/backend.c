@@ -141,7 +141,7 @@ static void fence_wait(void *backend)
 static void freeze_one(struct soft *s, struct move *m, struct buf_pool *pool)
 {
 	struct soft_conn *c = soft_find(s, m->conn);
-	struct tcp_tx acks = {.frames = s->acks, .n = s->n_acks, .cap = SOFT_ACKS};
+	struct tx_batch acks = {.frames = s->acks, .n = s->n_acks, .cap = SOFT_ACKS};
 
 	if (!c || c->eng == NIL || !can_move(tcp_conn_state(s->engine, c->eng))) {
 		fail(m, STATUS_NOT_ESTABLISHED, 0); /* it went on since the inspection */

@@ -408,7 +408,7 @@ void soft_events(struct soft *s)
 	}
 }
 
-bool soft_flush(struct soft *s, struct tcp_tx *tx, u64 now_ns)
+bool soft_flush(struct soft *s, struct tx_batch *tx, u64 now_ns)
 {
 	u32 n = min_of(s->n_acks, tx->cap - tx->n);
 

@@ -75,7 +75,7 @@ void soft_timers(struct soft *s, u64 now_ns);
 /* Collects what the engine has to say. */
 void soft_events(struct soft *s);
 /* True: something is left to be sent. */
-bool soft_flush(struct soft *s, struct tcp_tx *tx, u64 now_ns);
+bool soft_flush(struct soft *s, struct tx_batch *tx, u64 now_ns);
 u64 soft_next_deadline(const struct soft *s);
 
 /* Injects a failure for tests: the n-th call from now on of one step of a move fails (0: none). */
