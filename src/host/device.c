@@ -76,6 +76,7 @@ static void of_connection(struct host *h, const struct indication *ind)
 	}
 	if (ind->kind == IND_ABORTED)
 		aborted(h, c, ind->detail);
+	switch_ready(h, c);
 	notice = (struct host_notice){
 		.conn = ind->host, .owner = c->owner, .kind = ind->kind, .detail = ind->detail};
 	if (h->env.notice)

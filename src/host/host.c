@@ -51,6 +51,8 @@ static void take_chunk(struct layout *l, struct chunk *c, u32 n)
 	c->conn = take(l, n * sizeof(*c->conn));
 	c->block = take(l, n * sizeof(*c->block));
 	c->result = take(l, n * sizeof(struct host_move *));
+	c->kept = take(l, KEPT_MAX * sizeof(*c->kept));
+	c->inside = take(l, INSIDE_MAX * sizeof(*c->inside));
 	c->stage = take(l, n);
 }
 

@@ -81,9 +81,10 @@ struct host_done {
 	void *owner;
 	u64 cookie;
 	u8 kind;    /* enum data_kind */
-	u16 status; /* OK, ABORTED, BAD_STATE; sends: UPLOAD_IN_PROGRESS when the host's stack has
-	             * taken the bytes over and the buffer is free, though not acknowledged */
-	u32 bytes;
+	u16 status; /* OK, ABORTED, BAD_STATE; sends: UPLOAD_IN_PROGRESS when the host's stack, or
+	             * the pool of a device that cannot reach the buffer (R109), has taken the bytes
+	             * over and the buffer is free, though not acknowledged */
+	u32 bytes;  /* of the call as it was posted */
 };
 
 /* What a device told of one connection. `kind` is one of IND_RECEIVE, IND_SEND_ROOM,
@@ -206,6 +207,17 @@ MUST_CHECK int host_disconnect(struct host *h, const struct disconnect_call *cal
 /* Tries what is queued for a connection in the host's stack: call it when that became readable or
  * writable. Nothing happens on the other sides. */
 void host_pump(struct host *h, handle conn);
+
+/*
+ * Memory of the application that posted calls will name, for devices that reach only what is
+ * registered (FEATURE_REGISTERED_BUFFERS): bytes then go to and from it directly. Posted buffers
+ * elsewhere, and those whose registration failed, work too: they are copied through the device's
+ * pool as indications come (R109). 0; -ENOSPC: too many pieces here or at the device; -EOPNOTSUPP:
+ * the device does not know registration; or what the device answered.
+ */
+MUST_CHECK int host_memory_add(struct host *h, void *base, u64 bytes);
+/* -ENOENT: not registered; -EBUSY: posted calls at the device name it. */
+MUST_CHECK int host_memory_remove(struct host *h, void *base);
 
 /*
  * Frames that the device or the lane gave back (FRAME_TO_HOST): of a connection in a move they are
@@ -373,9 +385,12 @@ MUST_CHECK int host_snapshot(struct host *h, struct block_list *list);
 	COUNTER(invalidates, "Invalidate calls to the device.")                                \
 	COUNTER(calls_queued, "Posted calls queued in the switch.")                            \
 	COUNTER(calls_returned, "Posted calls that an upload handed back.")                    \
+	COUNTER(calls_inside, "Posted receives that travelled inside a request.")              \
+	COUNTER(bytes_copied, "Bytes of posted calls that the device could not reach.")        \
 	COUNTER(would_block, "Socket-like calls answered -EAGAIN because of a move.")          \
 	COUNTER(frames_parked, "Frames held back during moves.")                               \
 	COUNTER(frames_forwarded, "Parked frames and strays handed to the device.")            \
+	COUNTER(frames_kept, "Forwarded frames that came back with an upload.")                \
 	COUNTER(frames_injected, "Frames handed to the host's stack.")                         \
 	COUNTER(frames_not_parked, "Frames dropped because too many were parked.")             \
 	COUNTER(frames_not_taken, "Frames dropped because the host's stack took them not.")    \

@@ -250,8 +250,10 @@ enum host_progress offload_move(struct host *h, struct chunk *c)
 	parents_ok(c);
 	transport_restore(h, c);
 	mover_request(c, BLOCK_CALL_OFFLOAD, c->request.cookie);
+	switch_inside(h, c);
 	c->phase = CHUNK_TRANSFERRING;
 	if (h->env.device->ops->transfer(host_device(h), &c->request)) {
+		switch_outside(h, c);
 		offload_list_set_status(&c->list, STATUS_FAILED);
 		c->completed = true;
 	}

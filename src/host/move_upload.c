@@ -113,6 +113,9 @@ enum host_progress upload_start(struct host *h, struct chunk *c)
 	host_lap(h, &t, HOST_STEP_HOLD);
 	build(h, c);
 	mover_request(c, BLOCK_CALL_UPLOAD, COOKIE_CHUNK | (u64)(c - h->chunk) << 8);
+	c->request.n_kept = 0;
+	c->request.kept = c->kept;
+	c->request.cap_kept = h->caps.features & FEATURE_UPLOAD_FORWARD_BUFFERING ? KEPT_MAX : 0;
 	c->phase = CHUNK_UPLOADING;
 	if (h->env.device->ops->upload(host_device(h), &c->request)) {
 		offload_list_set_status(&c->list, STATUS_FAILED);
@@ -232,6 +235,7 @@ static enum host_progress uploaded(struct host *h, struct chunk *c)
 	void *backend = h->env.backend.impl;
 	u64 begin = host_now(h), t = begin;
 
+	park_kept(h, c);
 	judge(h, c);
 	if (mover_pick(c, ENTRY_IN))
 		ops->import(backend, c->moves, c->n, h->env.pool);

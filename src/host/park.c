@@ -67,6 +67,39 @@ static void park(struct host *h, struct host_conn *c, const struct rx_frame *fra
 	h->counters.frames_parked++;
 }
 
+static void park_first(struct host *h, struct host_conn *c, const struct rx_frame *frame)
+{
+	u32 index = keep(h, frame);
+
+	if (index == NIL)
+		return;
+	h->parked[index].next = c->park_head;
+	if (c->park_head == NIL)
+		c->park_tail = index;
+	c->park_head = index;
+	c->parked++;
+	h->counters.frames_parked++;
+}
+
+void park_kept(struct host *h, struct chunk *c)
+{
+	struct offload_request *r = &c->request;
+
+	for (u32 i = min_of(r->n_kept, (u32)KEPT_MAX); i-- > 0;) {
+		const struct kept_frame *k = &r->kept[i];
+		struct host_conn *conn = NULL;
+
+		if (k->block < c->list.n_blocks)
+			conn = conn_find(h, block_at(&c->list, k->block)->host);
+		if (conn)
+			park_first(h, conn, &k->frame);
+		else
+			drop(h, &k->frame);
+		h->counters.frames_kept++;
+	}
+	r->n_kept = r->cap_kept = 0;
+}
+
 /* -- to the host's stack ----------------------------------------------------------------------- */
 
 static void add_late(struct host *h, const struct rx_frame *frame)
@@ -219,6 +252,20 @@ static struct host_conn *owner(struct host *h, const struct rx_frame *frame)
 	return conn_find(h, host_find(h, &seg.flow));
 }
 
+/* Goes to the device: always in the chimney; during an upload while the device keeps what it gets
+ * (R41). What is parked already stays in front. */
+static bool may_forward(const struct host *h, const struct host_conn *c)
+{
+	const struct chunk *chunk = h->current;
+
+	if (c->parked)
+		return false;
+	if (c->side == HOST_IN_CHIMNEY)
+		return true;
+	return c->side == HOST_MOVING && c->object == OBJECT_UPLOADING && chunk &&
+	       chunk->phase == CHUNK_UPLOADING && !chunk->completed && chunk->request.cap_kept;
+}
+
 void host_frames(struct host *h, struct rx_frame *frames, u32 n)
 {
 	struct rx_frame batch[DATA_BATCH];
@@ -227,10 +274,10 @@ void host_frames(struct host *h, struct rx_frame *frames, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		struct host_conn *c = owner(h, &frames[i]);
 
-		if (c && (c->side == HOST_MOVING || (c->side == HOST_IN_CHIMNEY && c->parked))) {
-			park(h, c, &frames[i]);
-		} else if (c && c->side == HOST_IN_CHIMNEY) {
+		if (c && may_forward(h, c)) {
 			forward(h, c, &frames[i], 1);
+		} else if (c && c->side != HOST_IN_STACK) {
+			park(h, c, &frames[i]);
 		} else {
 			batch[waiting++] = frames[i];
 			if (waiting == DATA_BATCH) {

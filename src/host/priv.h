@@ -14,6 +14,9 @@ enum {
 	RETRY_NS = 10000000, /* until an upload that had to be undone is tried again */
 	CONTROL_STATES = 64, /* states of one layer in an update list */
 	CHUNKS = 2,          /* one is moved while the next is on hold */
+	KEPT_MAX = 64,       /* forwarded frames that the device may keep during an upload (R41) */
+	INSIDE_MAX = 64,     /* receive buffers that travel inside one request (R108) */
+	REGIONS_MAX = 64,    /* pieces of registered memory */
 };
 
 /* What waits to be told to the device of a neighbor, path or connection. */
@@ -121,9 +124,19 @@ struct host_io {
 	u32 conn;
 	u32 next;
 	u32 len;
+	u32 filled; /* bytes of it that are done already: data and len are what is left */
 	u16 flags;
 	u8 kind; /* enum data_kind */
 	u8 abortive;
+	/* Filled by the device before it was sure that the connection stays there: completes when
+	 * it does, is filled anew when not. */
+	bool held;
+};
+
+/* Memory of the application that the device can reach. */
+struct host_region {
+	const u8 *base; /* NULL: unused */
+	u64 bytes;
 };
 
 struct parked {
@@ -163,11 +176,13 @@ struct chunk {
 	struct offload_request request;
 	struct block_list list;
 	struct move *moves;
-	u32 *conn;                 /* index of each */
-	u32 *block;                /* its block, NIL: none */
-	u8 *stage;                 /* enum entry_stage */
-	struct host_move **result; /* NULL: nobody asked */
-	u64 stamp;                 /* of the list */
+	u32 *conn;                  /* index of each */
+	u32 *block;                 /* its block, NIL: none */
+	u8 *stage;                  /* enum entry_stage */
+	struct host_move **result;  /* NULL: nobody asked */
+	struct kept_frame *kept;    /* KEPT_MAX */
+	struct posted_recv *inside; /* INSIDE_MAX */
+	u64 stamp;                  /* of the list */
 	u64 held_ns;
 	u64 spent_ns;
 };
@@ -237,6 +252,8 @@ struct host {
 	bool fence_started;
 	bool kicking; /* in control_kick() */
 	bool reaping; /* parents leave although config.parents_late */
+
+	struct host_region region[REGIONS_MAX];
 
 	struct fifo dirty[LAYERS];
 	struct control control;
@@ -378,6 +395,14 @@ enum status switch_offer(struct host *h, struct chunk *c, struct host_conn *conn
 void switch_settle(struct host *h, struct host_conn *conn);
 void switch_data_complete(struct host *h, const struct data_completion *done, u32 n);
 void switch_abort_posted(struct host *h, struct host_conn *conn);
+/* The device has bytes or room: posted calls that are served by copies go on. */
+void switch_ready(struct host *h, struct host_conn *conn);
+/* R108: the posted receives of a chunk's connections go with the transfer; and come back when the
+ * device did not take the request. */
+void switch_inside(struct host *h, struct chunk *c);
+void switch_outside(struct host *h, struct chunk *c);
+/* Can the device reach this memory itself (R109)? */
+bool memory_reached(const struct host *h, const void *data, u32 len);
 enum status host_refused(struct host *h, enum host_layer layer, const struct host_candidate *who);
 void switch_candidate(const struct host *h, const struct host_conn *conn,
                       struct host_candidate *ret);
@@ -447,6 +472,8 @@ void park_forward(struct host *h, struct host_conn *conn);
 void park_inject(struct host *h, struct host_conn *conn);
 void park_drop(struct host *h, struct host_conn *conn);
 void park_late(struct host *h);
+/* What the device kept during an upload stands before what was parked since (R41). */
+void park_kept(struct host *h, struct chunk *c);
 
 /* -- device.c ---------------------------------------------------------------------------------- */
 

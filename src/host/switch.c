@@ -131,7 +131,7 @@ static void complete(struct host *h, u32 index, enum status status, u32 bytes)
 		.cookie = io.cookie,
 		.kind = io.kind,
 		.status = status,
-		.bytes = bytes,
+		.bytes = io.filled + bytes,
 	};
 
 	(void)!slots_release(&h->io_slots, slots_handle(&h->io_slots, index));
@@ -188,6 +188,90 @@ static void post_one(struct host *h, struct host_conn *c, u32 index)
 	}
 }
 
+/* Of `n` bytes more. */
+static void advance(struct host_io *io, u32 n)
+{
+	io->data = (u8 *)io->data + n;
+	io->len -= n;
+	io->filled += n;
+}
+
+/* R109: a send whose buffer the device cannot reach. False: it has to wait. */
+static bool copy_send(struct host *h, struct host_conn *c, u32 index)
+{
+	struct host_io *io = &h->io[index];
+	struct send_call call = {.conn = c->device,
+	                         .data = io->data,
+	                         .len = io->len,
+	                         .flags = io->flags | SEND_BUFFERED,
+	                         .taken = -EAGAIN};
+
+	h->env.device->data->send(host_device(h), &call, 1);
+	if (call.taken == -EAGAIN || call.taken == -EINPROGRESS)
+		return false;
+	if (call.taken < 0) {
+		complete(h, dequeue(h, c, QUEUE_SEND),
+		         call.taken == -EPIPE ? STATUS_BAD_STATE : STATUS_ABORTED, 0);
+		return true;
+	}
+	h->counters.bytes_copied += (u64)call.taken;
+	advance(io, (u32)call.taken);
+	if (io->len)
+		return false;
+	complete(h, dequeue(h, c, QUEUE_SEND), STATUS_UPLOAD_IN_PROGRESS, 0);
+	return true;
+}
+
+static bool copy_receive(struct host *h, struct host_conn *c, u32 index)
+{
+	struct host_io *io = &h->io[index];
+	struct recv_call call = {.conn = c->device,
+	                         .data = io->data,
+	                         .len = io->len,
+	                         .flags = RECV_NOW,
+	                         .taken = -EAGAIN};
+
+	h->env.device->data->receive(host_device(h), &call, 1);
+	switch (call.taken) {
+	case 0:
+	case -EAGAIN:
+	case -EINPROGRESS:
+	case -EINVAL: /* others that were posted are before it */
+		return false;
+	case -ESHUTDOWN:
+		complete(h, dequeue(h, c, QUEUE_RECV), STATUS_OK, 0);
+		return true;
+	default:
+		break;
+	}
+	if (call.taken < 0) {
+		complete(h, dequeue(h, c, QUEUE_RECV), STATUS_ABORTED, 0);
+		return true;
+	}
+	h->counters.bytes_copied += (u64)call.taken;
+	advance(io, (u32)call.taken);
+	/* What was indicated is what a push buffer waits for. */
+	if (io->len && !(io->flags & RECV_PUSH))
+		return false;
+	complete(h, dequeue(h, c, QUEUE_RECV), STATUS_OK, 0);
+	return true;
+}
+
+/* The head of a queue; false: it has to wait. */
+static bool post_head(struct host *h, struct host_conn *c, u32 queue)
+{
+	u32 index = c->queue[queue].head;
+	const struct host_io *io = &h->io[index];
+
+	if (io->held)
+		complete(h, dequeue(h, c, queue), STATUS_OK, 0);
+	else if (io->kind == DATA_DISCONNECT || memory_reached(h, io->data, io->len))
+		post_one(h, c, dequeue(h, c, queue));
+	else
+		return io->kind == DATA_SEND ? copy_send(h, c, index) : copy_receive(h, c, index);
+	return true;
+}
+
 /* Everything that waits; a call that the device has no room for comes back at once, and the rest
  * waits behind it. */
 static void post(struct host *h, struct host_conn *c, u32 queue)
@@ -195,7 +279,60 @@ static void post(struct host *h, struct host_conn *c, u32 queue)
 	u64 returned = h->counters.calls_returned;
 
 	while (c->queue[queue].head != NIL && may_post(c) && h->counters.calls_returned == returned)
-		post_one(h, c, dequeue(h, c, queue));
+		if (!post_head(h, c, queue))
+			break;
+}
+
+void switch_ready(struct host *h, struct host_conn *c)
+{
+	post(h, c, QUEUE_SEND);
+	post(h, c, QUEUE_RECV);
+}
+
+/* -- inside a request -------------------------------------------------------------------------- */
+
+void switch_inside(struct host *h, struct chunk *c)
+{
+	struct offload_request *r = &c->request;
+
+	r->posted_inside = !!(h->caps.features & FEATURE_BUFFERS_IN_REQUEST);
+	r->posted = c->inside;
+	r->n_posted = 0;
+	for (u32 i = 0; i < c->n && r->posted_inside; i++) {
+		struct host_conn *conn = &h->conn[c->conn[i]];
+		u32 index = conn->queue[QUEUE_RECV].head;
+
+		for (; c->stage[i] == ENTRY_IN && r->n_posted < INSIDE_MAX && index != NIL;
+		     index = conn->queue[QUEUE_RECV].head) {
+			const struct host_io *io = &h->io[index];
+
+			if (!memory_reached(h, io->data, io->len))
+				break;
+			r->posted[r->n_posted++] = (struct posted_recv){
+				.block = c->block[i],
+				.call = {.data = io->data,
+			                 .len = io->len,
+			                 .flags = io->flags,
+			                 .cookie = slots_handle(&h->io_slots, index)}};
+			(void)dequeue(h, conn, QUEUE_RECV);
+			conn->at_device++;
+			h->counters.calls_inside++;
+		}
+	}
+}
+
+void switch_outside(struct host *h, struct chunk *c)
+{
+	struct offload_request *r = &c->request;
+
+	for (u32 i = 0; i < r->n_posted; i++) {
+		u32 index = slots_find(&h->io_slots, r->posted[i].call.cookie);
+		struct host_conn *conn = &h->conn[h->io[index].conn];
+
+		conn->at_device--;
+		put_back(h, conn, index);
+	}
+	r->n_posted = 0;
 }
 
 /* -- in the host's stack ----------------------------------------------------------------------- */
@@ -225,8 +362,7 @@ static bool pump_one(struct host *h, struct host_conn *c, struct host_io *io, u3
 		complete(h, dequeue(h, c, queue), n == -EPIPE ? STATUS_BAD_STATE : STATUS_ABORTED,
 		         0);
 	} else if (io->kind == DATA_SEND && (u32)n < io->len) {
-		io->data = (u8 *)io->data + n;
-		io->len -= (u32)n;
+		advance(io, (u32)n);
 		return false;
 	} else {
 		complete(h, dequeue(h, c, queue),
@@ -257,6 +393,20 @@ void host_pump(struct host *h, handle conn)
 		pump(h, c);
 }
 
+/* Back in the host: what the device filled and was undone is filled anew; what was copied for a
+ * receive before the upload is given, as the device does with its own. */
+static void unhold(struct host *h, struct host_conn *c)
+{
+	u32 head = c->queue[QUEUE_RECV].head;
+
+	for (u32 i = head; i != NIL && h->io[i].held; i = h->io[i].next) {
+		h->io[i].held = false;
+		h->io[i].filled = 0;
+	}
+	if (head != NIL && h->io[head].filled)
+		complete(h, dequeue(h, c, QUEUE_RECV), STATUS_OK, 0);
+}
+
 void switch_settle(struct host *h, struct host_conn *c)
 {
 	const struct host_notice notice = {
@@ -265,10 +415,10 @@ void switch_settle(struct host *h, struct host_conn *c)
 	if (c->flags & CONN_DEAD) {
 		switch_abort_posted(h, c);
 	} else if (c->side == HOST_IN_STACK) {
+		unhold(h, c);
 		pump(h, c);
 	} else {
-		post(h, c, QUEUE_SEND);
-		post(h, c, QUEUE_RECV);
+		switch_ready(h, c);
 	}
 	if (h->env.notice)
 		h->env.notice(h->env.ctx, &notice, 1);
@@ -349,12 +499,28 @@ static void returned(struct host *h, struct host_conn *c, u32 index,
 	} else if (io->kind == DATA_DISCONNECT && done->queued) {
 		complete(h, index, STATUS_UPLOAD_IN_PROGRESS, 0);
 	} else {
-		if (io->kind == DATA_SEND) {
-			io->data = (u8 *)io->data + bytes;
-			io->len -= bytes;
-		}
+		if (io->kind == DATA_SEND)
+			advance(io, bytes);
 		put_back(h, c, index);
 	}
+}
+
+/* The device has the connection, but the host's stack has not let go of it yet: if that fails, all
+ * that the device did with it is undone. */
+static bool undecided(const struct host_conn *c)
+{
+	return c->side == HOST_MOVING &&
+	       (c->object == OBJECT_OFFLOADING ||
+	        (c->object == OBJECT_UPLOADING && c->before == OBJECT_OFFLOADING));
+}
+
+static void hold(struct host *h, struct host_conn *c, u32 index, const struct data_completion *done)
+{
+	struct host_io *io = &h->io[index];
+
+	io->held = done->status == STATUS_OK;
+	io->filled = io->held ? done->bytes : 0;
+	put_back(h, c, index);
 }
 
 static void data_complete(struct host *h, const struct data_completion *done)
@@ -370,6 +536,11 @@ static void data_complete(struct host *h, const struct data_completion *done)
 	c = &h->conn[h->io[index].conn];
 	queue = queue_of(&h->io[index]);
 	c->at_device--;
+	if (undecided(c) &&
+	    (done->status == STATUS_OK || done->status == STATUS_UPLOAD_IN_PROGRESS)) {
+		hold(h, c, index, done);
+		return;
+	}
 	switch (done->status) {
 	case STATUS_UPLOAD_IN_PROGRESS:
 		returned(h, c, index, done);

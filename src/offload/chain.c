@@ -71,6 +71,20 @@ static void pass_commit(void *impl, struct offload_request *request)
 	c->below.ops->commit(c->below.impl, request);
 }
 
+static int pass_memory_add(void *impl, void *base, u64 bytes)
+{
+	struct device_chain *c = impl;
+
+	return c->below.ops->memory_add(c->below.impl, base, bytes);
+}
+
+static int pass_memory_remove(void *impl, void *base)
+{
+	struct device_chain *c = impl;
+
+	return c->below.ops->memory_remove(c->below.impl, base);
+}
+
 const struct device_ops device_pass_ops = {
 	.attach = pass_attach,
 	.capabilities = pass_capabilities,
@@ -78,6 +92,8 @@ const struct device_ops device_pass_ops = {
 	.transfer = pass_transfer,
 	.upload = pass_upload,
 	.commit = pass_commit,
+	.memory_add = pass_memory_add,
+	.memory_remove = pass_memory_remove,
 };
 
 /* One function for each layer and call, because a table does not say which layer it is of. */

@@ -20,6 +20,7 @@ static const char *const feature_names[] = {
 	"upload-forward-buffering",
 	"buffers-in-request",
 	"checkpoint",
+	"registered-buffers",
 };
 
 const char *feature_name(u32 bit)

@@ -54,6 +54,8 @@ enum feature_bits {
 	FEATURE_UPLOAD_FORWARD_BUFFERING = 1 << 12, /* R41 */
 	FEATURE_BUFFERS_IN_REQUEST = 1 << 13,       /* R108 */
 	FEATURE_CHECKPOINT = 1 << 14,               /* its state outlives it */
+	/* It reaches posted buffers only in registered memory (R109); others are refused. */
+	FEATURE_REGISTERED_BUFFERS = 1 << 15,
 };
 /* The name of one feature bit, for details of NO_FEATURE. */
 const char *feature_name(u32 bit);
@@ -78,17 +80,31 @@ struct capabilities {
 	u32 oversubscription_percent; /* advertised windows against pool bytes (semantics 5.6) */
 };
 
+/* A forwarded segment that met the upload of its connection (R41). */
+struct kept_frame {
+	u32 block; /* of the request's list */
+	struct rx_frame frame;
+};
+
 /* One state call in flight. The host owns it and the list until the completion. */
 struct offload_request {
 	u8 call;      /* enum block_call */
 	u8 two_phase; /* offload: reserve now, DELEGATED follows by transfer() (R27); paths and
 	               * neighbors whose block has it already are taken over at once (R28) */
 	u8 n_needs;
-	u8 posted_inside; /* offload: `posted` belongs to the request (R108) */
+	/* The call that hands the state over (an offload in one phase, or the transfer): `posted`
+	 * belongs to it (R108). Each entry completes once, as if it had been posted after the
+	 * request; with UPLOAD_IN_PROGRESS when its connection was not taken over. */
+	u8 posted_inside;
 	struct block_list *list;
 	struct offload_needs needs[HOST_LAYERS]; /* appended by each layer, top first */
 	struct posted_recv *posted;
 	u32 n_posted;
+	/* Upload: room for segments that are forwarded while it is under way. A device with
+	 * FEATURE_UPLOAD_FORWARD_BUFFERING takes them (OK) and hands them back here with the
+	 * completion, in the order of their arrival; their buffers are the host's then. */
+	u32 n_kept, cap_kept;
+	struct kept_frame *kept;
 	u64 cookie; /* the host's */
 };
 
@@ -245,6 +261,12 @@ struct device_ops {
 	/* After an upload completed: blocks with OK are freed, blocks with another status resume as
 	 * if nothing had happened (semantics 5.5). Cannot fail. */
 	void (*commit)(void *device, struct offload_request *request);
+	/* Memory of the application that posted calls may name, for devices that reach no other
+	 * (FEATURE_REGISTERED_BUFFERS). 0; -ENOSPC: too many pieces; -EINVAL: it overlaps with
+	 * one; -EOPNOTSUPP: it cannot be reached from there. */
+	int (*memory_add)(void *device, void *base, u64 bytes);
+	/* -ENOENT; -EBUSY: posted calls name it. */
+	int (*memory_remove)(void *device, void *base);
 };
 
 /* State calls on objects of one layer. */

@@ -4,8 +4,8 @@
  * a disconnect that waits for its FIN. They are descriptors of a pool in the arena, two queues a
  * connection.
  *
- * Posted buffers are the application's memory, which nobody can pin or register for a software
- * target: the pool holds every byte, and it is copied once into the buffer that was posted (R109).
+ * The pool holds every byte; it is copied once into the buffer that was posted, or once out of it.
+ * Which buffers may be posted: memory.c.
  */
 #include <errno.h>
 
@@ -48,8 +48,8 @@ struct target_call *call_post(struct target *t, struct target_conn *c, enum data
 	t->call_free = t->calls[i].next;
 	t->calls_used++;
 	c->n_posted++;
-	t->calls[i] =
-		(struct target_call){.next = NIL, .kind = (u8)kind, .taken = 1, .end = c->accepted};
+	t->calls[i] = (struct target_call){
+		.next = NIL, .region = NIL, .kind = (u8)kind, .taken = 1, .end = c->accepted};
 	if (*tail == NIL)
 		*head = i;
 	else
@@ -92,8 +92,7 @@ static bool push_send(struct target *t, struct target_conn *c, struct target_cal
 	s64 n;
 
 	if (call->done < call->len) {
-		n = tcp_send(t->engine, c->eng, (const u8 *)(uintptr_t)call->data + call->done,
-		             call->len - call->done);
+		n = tcp_send(t->engine, c->eng, call_bytes(t, call), call->len - call->done);
 		if (n < 0)
 			return false; /* an event says why */
 		call->done += (u32)n;
@@ -194,8 +193,7 @@ bool calls_fill(struct target *t, struct target_conn *c)
 		struct target_call *call = &t->calls[c->recv_head];
 
 		if (!drained && call->done < call->len) {
-			s64 n = tcp_recv(t->engine, c->eng,
-			                 (u8 *)(uintptr_t)call->data + call->done,
+			s64 n = tcp_recv(t->engine, c->eng, call_bytes(t, call),
 			                 call->len - call->done);
 
 			call->done += n > 0 ? (u32)n : 0;

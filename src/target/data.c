@@ -92,8 +92,9 @@ static bool fin_queued(const struct target *t, const struct target_conn *c)
 static void send_posted(struct target *t, struct target_conn *c, const struct send_call *s)
 {
 	struct target_call *call;
+	u32 region;
 
-	if (fin_queued(t, c)) {
+	if (fin_queued(t, c) || !memory_find(t, s->data, s->len, &region)) {
 		refuse(t, c, DATA_SEND, STATUS_BAD_STATE, s->cookie);
 		return;
 	}
@@ -103,6 +104,7 @@ static void send_posted(struct target *t, struct target_conn *c, const struct se
 		return;
 	}
 	call->data = (uintptr_t)s->data;
+	call->region = region;
 	call->cookie = s->cookie;
 	call->len = s->len;
 	call->flags = (u16)(s->flags & SEND_FIN);
@@ -170,20 +172,32 @@ static s64 receive_now(struct target *t, struct target_conn *c, const struct rec
 	return n;
 }
 
-static void receive_posted(struct target *t, struct target_conn *c, const struct recv_call *r)
+bool receive_queue(struct target *t, struct target_conn *c, const struct recv_call *r)
 {
-	struct target_call *call = call_post(t, c, DATA_RECV);
+	struct target_call *call;
+	u32 region;
 
+	if (!memory_find(t, r->data, r->len, &region)) {
+		refuse(t, c, DATA_RECV, STATUS_BAD_STATE, r->cookie);
+		return false;
+	}
+	call = call_post(t, c, DATA_RECV);
 	if (!call) {
 		refuse(t, c, DATA_RECV, STATUS_BUSY, r->cookie);
-		return;
+		return false;
 	}
 	call->data = (uintptr_t)r->data;
+	call->region = region;
 	call->cookie = r->cookie;
 	call->len = r->len;
 	call->flags = (u16)(r->flags & RECV_PUSH);
 	c->flags |= TC_ARMED;
-	if (!calls_fill(t, c) || c->flags & TC_FIN_SEEN)
+	return true;
+}
+
+static void receive_posted(struct target *t, struct target_conn *c, const struct recv_call *r)
+{
+	if (receive_queue(t, c, r) && (!calls_fill(t, c) || c->flags & TC_FIN_SEEN))
 		kick(t, c);
 }
 
@@ -314,6 +328,12 @@ static void data_forward(void *device, struct forward_call *calls, u32 n)
 		struct target_conn *c;
 
 		calls[i].status = (u16)look_up(t, calls[i].conn, LEGAL_CALL_FORWARD, &c);
+		if (calls[i].status == STATUS_UPLOAD_IN_PROGRESS &&
+		    upload_keep(t, c, calls[i].frame)) {
+			calls[i].frame->verdict = FRAME_CONSUMED;
+			calls[i].status = STATUS_OK;
+			continue;
+		}
 		if (calls[i].status) {
 			t->stats.forward_refused++;
 			continue;

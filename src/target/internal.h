@@ -24,6 +24,7 @@ enum {
 	IND_ROOM = 8,
 	DONE_ROOM = 16,
 	FORWARD_BATCH = 32,
+	REGIONS_MAX = 64,  /* pieces of registered memory */
 	SCAN_BATCH = 1024, /* connections looked at in one cycle by the scan of invalidate.c */
 };
 
@@ -79,9 +80,13 @@ struct target_conn {
 	u32 recv_promised, send_promised;
 	u8 reason; /* enum upload_reason asked for */
 	u8 before; /* state before the upload */
-	u8 pad1[2];
+	u8 upload; /* which upload it is in, and its block there: true only if that block names it
+	            */
+	u8 pad1;
 	u32 starved_next;
-	u64 pad2[5];
+	u32 upload_block;
+	u32 pad3;
+	u64 pad2[4];
 } ALIGNED(64);
 _Static_assert(offsetof(struct target_conn, push_at_ns) == 64, "first line");
 _Static_assert(sizeof(struct target_conn) == 128, "two lines");
@@ -130,7 +135,7 @@ struct target_call {
 	u8 kind;  /* enum data_kind */
 	u8 taken; /* not on the free list */
 	u16 flags;
-	u32 pad;
+	u32 region; /* that `data` lies in; NIL: it is our own process' memory */
 };
 _Static_assert(sizeof(struct target_call) == 40, "");
 
@@ -148,6 +153,13 @@ struct intern {
 	u32 cap;
 	u32 used;
 	u32 last; /* where the last hit was */
+};
+
+/* A piece of the owner's memory, and where it lies in ours. */
+struct target_region {
+	u64 owner;
+	u8 *local; /* NULL: unused */
+	u64 bytes;
 };
 
 struct target_upload {
@@ -184,6 +196,7 @@ struct target {
 	u32 *slot_of; /* engine connection -> target_conn */
 	u8 *scratch;  /* list_blocks bytes, of block_list_check() */
 	struct intern addresses, macs, vlans;
+	struct target_region regions[REGIONS_MAX];
 	u32 call_free, calls_used;
 	u32 kick_head, kick_tail;
 	u32 starved;              /* list, by starved_next */
@@ -313,8 +326,11 @@ int target_offload(void *device, struct offload_request *request);
 int target_transfer(void *device, struct offload_request *request);
 int target_upload(void *device, struct offload_request *request);
 void target_commit(void *device, struct offload_request *request);
-/* R108: posts the buffers that came inside the request. */
+/* R108: posts the buffers that came inside the request. They are filled in the next cycle, when
+ * the host knows that it is offloaded (semantics 5.4). */
 void post_inside(struct target *t, struct offload_request *request);
+/* A receive call into the connection's queue; false: over the limit, and completed so. */
+bool receive_queue(struct target *t, struct target_conn *c, const struct recv_call *r);
 extern const struct layer_ops neighbor_ops, path_ops, tcp_ops;
 extern const struct data_ops target_data_ops;
 
@@ -322,6 +338,9 @@ int update_layer(struct target *t, struct offload_request *request, enum layer l
 int invalidate_layer(struct target *t, struct offload_request *request, enum layer layer);
 int query_layer(struct target *t, struct offload_request *request, enum layer layer);
 
+/* R41: a forwarded segment that meets the upload of its connection. False: no room, or it is over.
+ */
+bool upload_keep(struct target *t, const struct target_conn *c, const struct rx_frame *frame);
 /* Goes on with uploads that wait for ACKs to be sent or for dependents to go. */
 void uploads_run(struct target *t);
 /* Stops the connections for whose ACKs there was no room. Calls nobody. */
@@ -336,6 +355,17 @@ void calls_reset(struct target *t);
 /* Makes the free list from the marks `taken`. */
 void calls_rebuild(struct target *t);
 struct target_call *call_post(struct target *t, struct target_conn *c, enum data_kind kind);
+/* -- memory.c ---------------------------------------------------------------------------------- */
+
+/* Where the bytes of a posted call lie for us. */
+u8 *call_bytes(const struct target *t, const struct target_call *call);
+/* Finds the region of a buffer; false: it may not be posted. */
+bool memory_find(struct target *t, const void *data, u32 len, u32 *ret_region);
+int memory_add(void *device, void *base, u64 bytes);
+int memory_remove(void *device, void *base);
+
+/* -- calls.c ----------------------------------------------------------------------------------- */
+
 /* Gives the engine what it will take, completes what is acknowledged. False: no room for
  * completions, again later. */
 bool calls_pump(struct target *t, struct target_conn *c);

@@ -32,6 +32,8 @@ bool target_check_list(struct target *t, struct offload_request *request, enum b
 		request->list->blocks[0].status = STATUS_MALFORMED;
 		request->list->blocks[0].detail = rule;
 	}
+	if (call == BLOCK_CALL_TRANSFER || (call == BLOCK_CALL_OFFLOAD && !request->two_phase))
+		post_inside(t, request);
 	target_complete(t, request);
 	return false;
 }
@@ -189,23 +191,31 @@ static void look_at_needs(struct offload_walk *w)
 		w->posted_missing = w->t->config.posted;
 }
 
-/* R108: buffers that came inside the request. */
 void post_inside(struct target *t, struct offload_request *request)
 {
-	if (!request->posted_inside)
-		return;
-	for (u32 i = 0; i < request->n_posted; i++) {
-		struct posted_recv *p = &request->posted[i];
+	const struct block_list *list = request->list;
 
-		p->call.conn = HANDLE_NONE;
-		if (p->block < request->list->n_blocks) {
-			const struct block *b = block_at(request->list, p->block);
+	for (u32 i = 0; request->posted_inside && i < request->n_posted; i++) {
+		const struct posted_recv *p = &request->posted[i];
+		const struct block *b = p->block < list->n_blocks && p->block < list->cap_blocks
+		                                ? &list->blocks[p->block]
+		                                : NULL;
+		struct target_conn *c = NULL;
 
-			if (b->layer == LAYER_TCP && b->status == STATUS_OK)
-				p->call.conn = b->device;
+		if (b && b->layer == LAYER_TCP && b->status == STATUS_OK)
+			c = conn_find(t, b->device);
+		if (!c) {
+			complete_call(t,
+			              (struct data_completion){.kind = DATA_RECV,
+			                                       .status = STATUS_UPLOAD_IN_PROGRESS,
+			                                       .cookie = p->call.cookie,
+			                                       .host = b ? b->host : HANDLE_NONE});
+			continue;
 		}
-		p->call.flags &= ~(u32)RECV_NOW;
-		target_data_ops.receive(t, &p->call, 1);
+		if (!receive_queue(t, c, &p->call))
+			continue;
+		c->events |= TCP_EV_READABLE;
+		kick(t, c);
 	}
 }
 

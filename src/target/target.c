@@ -10,7 +10,7 @@ enum { VERSION = 1, PAGE_BYTES = 4096 };
 #define ALL_FEATURES                                                                        \
 	(FEATURE_IPV4 | FEATURE_IPV6 | FEATURE_SACK | FEATURE_TIMESTAMPS | FEATURE_WSCALE | \
 	 FEATURE_VLAN | FEATURE_SNAP | FEATURE_CUBIC | FEATURE_NEWRENO | FEATURE_USEC_TS |  \
-	 FEATURE_BUFFERS_IN_REQUEST | FEATURE_CHECKPOINT)
+	 FEATURE_UPLOAD_FORWARD_BUFFERING | FEATURE_BUFFERS_IN_REQUEST | FEATURE_CHECKPOINT)
 
 static u32 or_default(u32 value, u32 otherwise)
 {
@@ -135,7 +135,7 @@ static int setup(struct target *t, void *arena, const struct target_config *conf
 	p = private_layout_of(&c);
 	memset(t, 0, sizeof(*t));
 	t->config = c;
-	t->features = c.features;
+	t->features = c.features | (c.registered_only ? FEATURE_REGISTERED_BUFFERS : 0);
 	t->header = arena;
 	t->engine = (struct tcp_engine *)((u8 *)t + p.engine);
 	t->slot_of = (u32 *)((u8 *)t + p.slot_of);
@@ -282,6 +282,8 @@ static const struct device_ops ops = {
 	.transfer = target_transfer,
 	.upload = target_upload,
 	.commit = target_commit,
+	.memory_add = memory_add,
+	.memory_remove = memory_remove,
 };
 
 static void frames_set_time(void *impl, u64 now_ns)

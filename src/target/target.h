@@ -68,6 +68,8 @@ struct target_config {
 	/* Sum of the receive buffers of all connections, in percent of the pool's bytes; the same
 	 * for send buffers. 0: 10000 (a hundred times); UINT32_MAX: no limit. */
 	u32 oversubscription_percent;
+	/* Posted buffers are taken from registered memory only: the host is another process. */
+	bool registered_only;
 	bool per_connection_pool; /* R64: no oversubscription, each connection's share is its own */
 	u32 features;             /* feature_bits it pretends to lack are left out; 0: all it has */
 	u64 push_timer_ns;        /* a push buffer waits this long for more; 0: 50 ms */
@@ -144,6 +146,12 @@ void target_ask_upload_all(struct target *t, enum upload_reason reason);
 /* The port's carrier came or went: reported, never answered with upload requests (R75). */
 void target_link_changed(struct target *t, u32 port, bool up);
 
+/* Registered memory: `owner` is its address in the host's process, `local` in ours. -EINVAL: empty,
+ * or it overlaps with another piece; -ENOSPC: too many pieces. -ENOENT: not registered; -EBUSY:
+ * posted calls name it. A new owner of the arena (target_attach()) starts with none. */
+int target_memory_add(struct target *t, u64 owner, void *local, u64 bytes) MUST_CHECK;
+int target_memory_remove(struct target *t, u64 owner) MUST_CHECK;
+
 struct target_stats {
 	u64 offloads[LAYERS];       /* objects taken over */
 	u64 uploads[LAYERS];        /* objects given back and freed */
@@ -160,10 +168,12 @@ struct target_stats {
 	u64 completions[DATA_KINDS];
 	u64 completion_status[STATUSES]; /* by status */
 	u64 forwarded, forward_refused;
+	u64 forward_kept;   /* handed back with the upload that they met (R41) */
 	u64 bytes_taken;    /* application to pool: one copy */
 	u64 bytes_given;    /* pool to application: one copy */
 	u64 bytes_imported; /* copied because the list's data lay in another pool */
 	u64 posted_refused; /* posts over the limits */
+	u64 unregistered;   /* posts whose buffer lies in no registered memory */
 };
 void target_stats(const struct target *t, struct target_stats *ret_stats);
 

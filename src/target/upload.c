@@ -37,9 +37,10 @@ static void snap_conn(struct target *t, struct target_conn *c, struct block *b, 
 
 /* Where nothing is owed and nothing was posted there is nothing to wait for: the snapshot is taken
  * while the connection lies in the cache. */
-static enum status stop_conn(struct target *t, struct block_list *list, struct block *b,
+static enum status stop_conn(struct target *t, struct target_upload *u, struct block *b,
                              struct tx_batch *tx)
 {
+	struct block_list *list = u->request->list;
 	struct target_conn *c = conn_find(t, b->device);
 	u32 acks = tx->n;
 	enum status status;
@@ -52,6 +53,8 @@ static enum status stop_conn(struct target *t, struct block_list *list, struct b
 	tcp_conn_quiesce(t->engine, c->eng, t->now_ns, tx);
 	c->before = c->state;
 	c->state = OBJECT_UPLOADING; /* events wait in c->events for a roll-back */
+	c->upload = (u8)(u - t->uploads);
+	c->upload_block = (u32)(b - list->blocks);
 	push_timer_stop(t, c);
 	if (tx->n != acks || c->n_posted)
 		return STATUS_PENDING;
@@ -89,14 +92,14 @@ static enum status stop_neighbor(struct target *t, handle h)
 	return STATUS_PENDING;
 }
 
-static void stop_block(struct target *t, struct block_list *list, struct block *b,
+static void stop_block(struct target *t, struct target_upload *u, struct block *b,
                        struct tx_batch *tx)
 {
 	b->detail = 0;
 	if (b->device == HANDLE_NONE)
 		b->status = STATUS_OK;
 	else if (b->layer == LAYER_TCP)
-		b->status = (u16)stop_conn(t, list, b, tx);
+		b->status = (u16)stop_conn(t, u, b, tx);
 	else if (b->layer == LAYER_PATH)
 		b->status = (u16)stop_path(t, b->device);
 	else
@@ -111,7 +114,7 @@ static void stop_all(struct target *t, struct target_upload *u)
 	struct tx_batch tx = {.frames = t->acks, .n = t->n_acks, .cap = ACKS_MAX};
 
 	while (u->cursor != NIL && tx.n < ACKS_MAX) {
-		stop_block(t, u->request->list, block_at(u->request->list, u->cursor), &tx);
+		stop_block(t, u, block_at(u->request->list, u->cursor), &tx);
 		u->cursor = block_walk_next(&u->walk);
 	}
 	t->acks_made += tx.n - t->n_acks;
@@ -232,6 +235,24 @@ static bool go_on(struct target *t, struct target_upload *u)
 	snap_parents(t, list);
 	/* Where the payload lies that the snapshots refer to. */
 	list->pool = &t->pool;
+	return true;
+}
+
+bool upload_keep(struct target *t, const struct target_conn *c, const struct rx_frame *frame)
+{
+	struct offload_request *r = t->uploads[c->upload].request;
+
+	if (!(t->features & FEATURE_UPLOAD_FORWARD_BUFFERING) || c->state != OBJECT_UPLOADING)
+		return false;
+	/* Another upload may be there by now. */
+	if (!r || c->upload_block >= r->list->n_blocks ||
+	    block_at(r->list, c->upload_block)->device !=
+	            slots_handle(&t->conn_slots, conn_index(t, c)))
+		return false;
+	if (r->n_kept >= r->cap_kept)
+		return false;
+	r->kept[r->n_kept++] = (struct kept_frame){c->upload_block, *frame};
+	t->stats.forward_kept++;
 	return true;
 }
 

@@ -81,11 +81,19 @@ struct fake {
 	struct neighbor_state neighbor_state[FAKE_CONNS];
 	struct fake_device_conn device_conn[FAKE_CONNS];
 	u32 max_list_blocks;
+	u32 features;     /* that it advertises */
+	int memory_error; /* what registration answers */
 	u32 forwarded[FAKE_FRAMES], n_forwarded;
 	u16 forward_status;
 	struct send_call sends[FAKE_DATA];
 	struct recv_call recvs[FAKE_DATA];
 	u32 n_sends, n_recvs, buffered_sends;
+	u32 unread;      /* bytes that an immediate receive finds, of any connection */
+	bool closed;     /* and the end behind them */
+	u32 room;        /* bytes that buffered sends may take */
+	u32 buffered[2]; /* bytes that went by copies: sent, received */
+	u32 n_inside;    /* receives that came inside requests */
+	bool fill_inside, reject_transfer;
 	struct offload_request last[BLOCK_CALLS]; /* needs and lists of the last calls */
 	u32 calls[BLOCK_CALLS];
 	u32 new_blocks[LAYERS], linkers[LAYERS], whole[LAYERS];
