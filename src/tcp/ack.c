@@ -3,6 +3,7 @@
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sack.h"
+#include "tcp/sent.h"
 
 /* RFC 9293 3.10.7.4: whether the window field is newer than the one we have; true: it differs. */
 static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
@@ -27,13 +28,15 @@ static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct
 }
 
 /* Moves snd_una and everything that hangs on it. */
-static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                    struct sent_delivery *d)
 {
 	u32 flight = (u32)seq_diff(c->snd_max, c->snd_una);
 	u32 acked = (u32)seq_diff(s->w.ack, c->snd_una);
 	bool fin = conn_fin_outstanding(c) && seq_eq(s->w.ack, c->snd_max);
 
-	rtt_measure(e, c, s);
+	sent_delivered(e, c, c->snd_una, s->w.ack, d);
+	rtt_measure(e, c, s, d);
 	queue_release(e, c, acked - fin);
 	c->snd_una = s->w.ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))
@@ -42,7 +45,6 @@ static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segme
 		sack_advance(e, c);
 	recovery_acked(e, c, acked, flight);
 	c->retransmit_count = 0;
-	c->progress_at_ns = e->now_ns;
 	c->flags &= (u16)~CONN_R1_SAID;
 	if (seq_eq(c->snd_una, c->snd_max))
 		c->retransmit_at_ns = TIMER_STOPPED; /* RFC 6298 5.2 */
@@ -80,6 +82,10 @@ static bool is_absurd(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 
 bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
+	struct sent_delivery d = {.repeats_until_ns = e->now_ns};
+	tcp_seq una = c->snd_una;
+	u32 sacked = c->sacked_bytes;
+	s32 delivered;
 	bool window_changed;
 	u32 fresh = 0;
 
@@ -96,11 +102,14 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 		return true;
 	window_changed = update_window(e, c, s);
 	if (unlikely(s->w.options.n_sack && (c->options & TCP_OPT_SACK)))
-		fresh = sack_update(e, c, s);
+		fresh = sack_update(e, c, s, &d);
 	if (seq_gt(s->w.ack, c->snd_una))
-		advance(e, c, s);
+		advance(e, c, s, &d);
 	else if (unlikely(is_duplicate(c, s, window_changed, fresh)))
 		recovery_duplicate(e, c, fresh);
+	delivered = seq_diff(c->snd_una, una) + (s32)(c->sacked_bytes - sacked);
+	if (delivered > 0)
+		sent_account(e, c, (u32)delivered, &d);
 	/* Something may go out now that could not before. */
 	if (seq_lt(c->snd_nxt, conn_data_end(c)) ||
 	    (c->fin & (TCP_FIN_QUEUED | TCP_FIN_SENT)) == TCP_FIN_QUEUED)

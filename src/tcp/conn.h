@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * The control block of a connection. Lies in the arena, names everything by index, and is laid out
- * by cache line: a request and its answer touch the first three.
+ * by cache line: a request and its answer touch the first five.
  *
  * An idle connection owns nothing but this block, its wheel entry (16 bytes), its slot (8) and its
  * share of the lookup table (16 to 32). What loss needs (the scoreboard, out-of-order segments)
@@ -22,7 +22,7 @@ enum tcp_conn_flags {
 	CONN_NODELAY = 1 << 5,  /* settings, where output sees them without a further line */
 	CONN_CORK = 1 << 6,
 	CONN_RST_OWED = 1 << 7,    /* tcp_abort(): one RST, then silence */
-	CONN_RTT_TIMED = 1 << 8,   /* rtt_seq, rtt_at_ns are valid (no timestamps) */
+	CONN_UNLOGGED = 1 << 8,    /* something in flight has no record (sent.h) */
 	CONN_PROBE = 1 << 9,       /* a window probe is owed */
 	CONN_KEEPALIVE = 1 << 10,  /* a keepalive probe is owed */
 	CONN_RETRANSMIT = 1 << 11, /* the first hole is to be sent whatever cwnd says */
@@ -32,6 +32,27 @@ enum tcp_conn_flags {
 	CONN_OVERRIDE =
 		1 << 15, /* sender SWS: send although less than a segment (RFC 9293 3.8.6.2.1) */
 };
+
+/* sent_record.flags */
+enum sent_flags {
+	SENT_LOST = 1 << 0,        /* thought to be lost, and not sent again since */
+	SENT_APP_LIMITED = 1 << 1, /* there was less to send than cwnd allowed */
+};
+
+/* A range of sequence numbers that left at one instant (sent.h). The last three are as the
+ * connection's own were then. */
+struct sent_record {
+	tcp_seq start;
+	tcp_seq end;
+	u64 xmit_ns; /* last transmission */
+	u64 first_sent_ns;
+	u64 delivered_ns;
+	u32 delivered;
+	u8 flags;     /* sent_flags */
+	u8 transmits; /* 1: sent once */
+	u16 pad;
+};
+_Static_assert(sizeof(struct sent_record) == 40, "51 of them and their head fill a small buffer");
 
 struct tcp_conn {
 	/* line 0: identity and sequence numbers, read and written for every segment */
@@ -97,21 +118,28 @@ struct tcp_conn {
 	u32 dup_acks;
 	u32 sack_buf;     /* small buffer that holds the scoreboard, NIL: none (sack.h) */
 	u32 sacked_bytes; /* bytes in the scoreboard */
-	tcp_seq rtt_seq;  /* an ACK beyond it ends the measurement */
-	u64 rtt_at_ns;
+	u32 lost_bytes;   /* bytes of records marked SENT_LOST */
 	u64 min_rtt_ns;
-	u64 persist_at_ns;
+	u64 progress_at_ns; /* last delivery, or first transmission after it: C.delivered_time */
+	u32 delivered;      /* bytes delivered, modulo 2^32: C.delivered */
 	u32 max_snd_wnd;
+	tcp_seq snd_sml; /* end of the last segment sent that was not full */
 	u8 persist_count;
 	u8 keepalive_count;
 	u8 rto_backoff;
 	u8 retransmit_count;
 
-	/* line 4: slow clocks */
+	/* line 4: the sent log */
+	struct sent_record sent; /* the only record; empty when there are none, or a chain */
+	u32 sent_head;           /* chain of small buffers, NIL: none */
+	u32 sent_tail;
+	u64 first_sent_ns; /* when what was delivered last was sent: C.first_sent_time */
+	u64 ts_recent_at_ns;
+
+	/* line 5: slow clocks, what opening fixed */
+	u64 persist_at_ns;
 	u64 keepalive_at_ns;
 	u64 fin_wait2_at_ns; /* TIME_WAIT's 2 MSL too */
-	u64 progress_at_ns;  /* last progress of snd_una, or first transmission after it */
-	u64 ts_recent_at_ns;
 	u64 pacing_rate;
 	tcp_seq iss;
 	tcp_seq irs;
@@ -121,24 +149,26 @@ struct tcp_conn {
 	u8 rcv_dsack; /* a DSACK is owed: [dsack_start, dsack_end) was received twice */
 	u8 syn_flags; /* conn_syn_flags, while opening */
 	u32 hash;     /* of the 4-tuple, in the lookup table */
-
-	/* line 5 on: the congestion control's own, settings */
-	struct cc_private cc;
 	tcp_seq dsack_start;
 	tcp_seq dsack_end;
-	u32 flow_hash; /* the host's, carried only */
-	struct tcp_cached settings;
-	tcp_seq snd_sml; /* end of the last segment sent that was not full */
+
+	/* line 6 on: the congestion control's own, settings */
+	struct cc_private cc;
+	u32 flow_hash;   /* the host's, carried only */
+	u32 app_limited; /* `delivered` at which a lack of data ends; 0: no lack (draft-cheng 3.4)
+	                  */
 	u16 ooo_segs;    /* how many out-of-order segments the list has */
 	u8 ecn_state;
 	u8 error; /* errno that ended it, 0: none */
+	struct tcp_cached settings;
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");
 _Static_assert(offsetof(struct tcp_conn, srtt_ns) == 128, "line 2");
 _Static_assert(offsetof(struct tcp_conn, ssthresh_bytes) == 192, "line 3");
-_Static_assert(offsetof(struct tcp_conn, keepalive_at_ns) == 256, "line 4");
-_Static_assert(offsetof(struct tcp_conn, cc) == 320, "line 5");
-_Static_assert(sizeof(struct tcp_conn) == 512, "eight lines");
+_Static_assert(offsetof(struct tcp_conn, sent) == 256, "line 4");
+_Static_assert(offsetof(struct tcp_conn, persist_at_ns) == 320, "line 5");
+_Static_assert(offsetof(struct tcp_conn, cc) == 384, "line 6");
+_Static_assert(sizeof(struct tcp_conn) == 576, "nine lines");
 
 /* A path: what its connections share. */
 struct tcp_path {

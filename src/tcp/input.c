@@ -84,6 +84,7 @@ static void prefetch_conns(struct tcp_engine *e, const struct rx_frame *frames, 
 		prefetchw(c + 1 * CACHE_LINE_BYTES);
 		prefetchw(c + 2 * CACHE_LINE_BYTES);
 		prefetchw(c + 3 * CACHE_LINE_BYTES);
+		prefetchw(c + 4 * CACHE_LINE_BYTES);
 	}
 }
 

@@ -135,7 +135,11 @@ int tcp_open_passive(struct tcp_engine *e, const struct rx_frame *frame,
 /* The handshake is done. */
 static void establish(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	rtt_measure(e, c, s);
+	struct sent_delivery d = {.repeats_until_ns = e->now_ns};
+
+	sent_delivered(e, c, c->snd_una, s->w.ack, &d);
+	sent_account(e, c, (u32)seq_diff(s->w.ack, c->snd_una), &d);
+	rtt_measure(e, c, s, &d);
 	/* RFC 6298 5.7, RFC 5681 3.1: a SYN was lost. */
 	if (c->retransmit_count) {
 		c->rto_ns = max_of(c->rto_ns, RTO_SYN_LOST_NS);
@@ -147,7 +151,6 @@ static void establish(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	c->snd_una = s->w.ack;
 	c->snd_nxt = seq_max(c->snd_nxt, c->snd_una);
 	c->snd_sml = c->snd_una;
-	c->progress_at_ns = e->now_ns;
 	c->state = c->fin & TCP_FIN_QUEUED ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
 	timer_start_keepalive(e, c);
 	conn_event(e, c, TCP_EV_ESTABLISHED);

@@ -5,6 +5,7 @@
 #include "tcp/cc/cc.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
+#include "tcp/sent.h"
 
 enum {
 	FRAME_IP_MAX = 65535,
@@ -62,7 +63,6 @@ static void count_repeat(struct tcp_engine *e, struct tcp_conn *c, const struct 
 {
 	e->n.retransmit_segs += s->len > c->mss ? (s->len + c->mss - 1) / c->mss : 1;
 	e->n.retransmit_bytes += s->len;
-	c->flags &= (u16)~CONN_RTT_TIMED; /* Karn */
 }
 
 /* Books of data and FIN: what was sent, when, and whether it is timed. */
@@ -73,17 +73,11 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	if (seq_lt(s->seq, c->snd_max)) {
 		count_repeat(e, c, s);
 	} else {
-		if (seq_eq(c->snd_una, c->snd_max))
-			c->progress_at_ns = e->now_ns;
-		if (!(c->flags & CONN_RTT_TIMED)) {
-			c->flags |= CONN_RTT_TIMED;
-			c->rtt_seq = end;
-			c->rtt_at_ns = e->now_ns;
-		}
 		if (unlikely(c->recovery == TCP_RECOVERY_DISORDER))
 			e->n.limited_transmits++;
 		c->sent_at_ns = e->now_ns;
 	}
+	sent_transmitted(e, c, s->seq, end);
 	if (s->flags & WIRE_FIN)
 		c->fin |= TCP_FIN_SENT;
 	if (s->len < c->mss)
@@ -169,15 +163,9 @@ static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch
 	frame_build(e, c, &s, out);
 	if (s.flags & WIRE_ACK)
 		ack_went(e, c);
-	if (seq_lt(s.seq, c->snd_max)) {
+	if (seq_lt(s.seq, c->snd_max))
 		e->n.retransmit_segs++;
-		c->flags &= (u16)~CONN_RTT_TIMED;
-	} else {
-		c->flags |= CONN_RTT_TIMED;
-		c->rtt_seq = seq_add(c->iss, 1);
-		c->rtt_at_ns = e->now_ns;
-		c->progress_at_ns = e->now_ns;
-	}
+	sent_transmitted(e, c, c->iss, seq_add(c->iss, 1));
 	c->sent_at_ns = e->now_ns;
 	c->snd_nxt = c->snd_max = seq_add(c->iss, 1);
 	if (c->retransmit_at_ns == TIMER_STOPPED)

@@ -47,7 +47,6 @@ static void enter_fast(struct tcp_engine *e, struct tcp_conn *c)
 	c->rescue_rxt = seq_add(c->snd_una, (u32)-1);
 	c->snd_nxt = c->snd_max;
 	c->flags |= CONN_RETRANSMIT;
-	c->flags &= (u16)~CONN_RTT_TIMED;
 	timer_start_retransmit(e, c);
 	conn_mark_dirty(e, c);
 }
@@ -161,7 +160,6 @@ void recovery_timeout(struct tcp_engine *e, struct tcp_conn *c)
 	c->high_rxt = c->snd_una;
 	c->snd_nxt = c->snd_una;
 	c->flags |= CONN_RETRANSMIT;
-	c->flags &= (u16)~CONN_RTT_TIMED;
 	conn_mark_dirty(e, c);
 }
 

@@ -30,19 +30,18 @@ void rtt_sample(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns)
 	c->rto_backoff = 0;
 }
 
-bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                 const struct sent_delivery *d)
 {
 	u64 tick_ns = c->options & TCP_OPT_USEC_TS ? NS_PER_US : NS_PER_MS;
 	u32 ticks;
 
-	/* The segment timed was sent once (Karn): output clears the mark when it sends again. */
-	if ((c->flags & CONN_RTT_TIMED) && seq_geq(s->w.ack, c->rtt_seq)) {
-		c->flags &= (u16)~CONN_RTT_TIMED;
-		rtt_sample(e, c, e->now_ns - c->rtt_at_ns);
+	/* All of it was sent once (Karn). The oldest, as a receiver may have held its ACK back. */
+	if (likely(d->oldest_once_ns && !d->repeated)) {
+		rtt_sample(e, c, e->now_ns - d->oldest_once_ns);
 		return true;
 	}
-	if ((c->flags & CONN_RTT_TIMED) || !(c->options & TCP_OPT_TIMESTAMPS) ||
-	    !s->w.options.ts_ecr)
+	if (!d->repeated || !(c->options & TCP_OPT_TIMESTAMPS) || !s->w.options.ts_ecr)
 		return false;
 	/* RFC 7323 4.1: an echo tells which transmission is acknowledged. */
 	ticks = conn_ts_now(e, c) - s->w.options.ts_ecr;

@@ -89,7 +89,8 @@ static bool is_dsack(const struct tcp_conn *c, const struct segment *s)
 	       seq_leq(s->w.options.sack[0].end, s->w.options.sack[1].end);
 }
 
-u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
+u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                struct sent_delivery *d)
 {
 	u32 first = 0, fresh = 0;
 
@@ -109,6 +110,7 @@ u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *
 			e->n.sack_invalid += seq_gt(r.end, c->snd_una);
 			continue;
 		}
+		sent_delivered(e, c, r.start, r.end, d);
 		fresh += sack_add(e, c, r);
 	}
 	return fresh;

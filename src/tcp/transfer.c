@@ -225,6 +225,7 @@ int tcp_conn_import(struct tcp_engine *e, const struct tcp_state *state, u32 pat
 	import_congestion(e, c, &state->d);
 	import_data(e, c, &state->d);
 	import_timers(e, c, &state->d);
+	sent_rebuild(e, c);
 	import_due(e, c);
 	e->n.imports++;
 	*ret_conn = conn_index(e, c);
@@ -417,6 +418,7 @@ void tcp_conn_free(struct tcp_engine *e, u32 conn)
 		c->ooo_head = node.next;
 	}
 	sack_clear(e, c);
+	sent_clear(e, c);
 	conn_release(e, c);
 }
 
