@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <time.h>
 
 #include <linux/tcp.h>
 
@@ -20,7 +21,8 @@ enum {
 	OPTION_TIMESTAMPS = 8,
 	KERNEL_CWND_INFINITE = 0x7fffffff,
 	KERNEL_CWND_INITIAL = 10, /* RFC 6928 */
-	SETTLE_TRIES = 20000,     /* looks at the socket until an injected segment is there */
+	SETTLE_SPINS = 1000,      /* looks at the socket before sleeping between them */
+	SETTLE_MS = 2000,         /* how long an injected segment may take on a busy machine */
 };
 
 /* One import under way. */
@@ -256,19 +258,23 @@ static int inject(const struct import *im, u8 flags, u32 seq, u32 ack, u32 ts_ec
 }
 
 /* Waits until the socket shows what an injected segment does: the kernel may process it on another
- * CPU or later. */
+ * CPU, or in a thread of its own that has to wait for its turn. */
 static int settle(const struct import *im, enum tcp_state_name want, u32 snd_una)
 {
+	const struct timespec nap = {.tv_nsec = NS_PER_MS / 10};
 	struct sock_export e;
 
-	for (u32 i = 0; i < SETTLE_TRIES; i++) {
+	for (u32 i = 0; i < SETTLE_SPINS + SETTLE_MS * 10; i++) {
 		int err = repair_export(im->r, im->fd, &e);
 
 		if (err)
 			return err;
 		if (sock_state_name(e.state) == want && e.snd_una == snd_una)
 			return 0;
-		sched_yield();
+		if (i < SETTLE_SPINS)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
 	}
 	return -ETIMEDOUT;
 }

@@ -80,26 +80,29 @@ static void move_in(struct env *e, struct env_conn *c, enum tcp_state_name state
 	u64 resent;
 
 	wait_state(c->fd, state);
-	do /* until delayed ACKs are out; the freeze would send them */
-		env_sleep_ms(60);
-	while (env_export(c->fd).facts & EXPORT_DELACK);
-	before = env_export(c->fd);
+	while (env_export(c->fd).facts & EXPORT_DELACK) /* the freeze would send it */
+		env_sleep_ms(1);
+	/* A FIN that is not acknowledged is sent again whenever its time is up: also right now. */
 	resent = env_counter(e, 0, "snmp", "RetransSegs");
+	env_quiet(e);
 	captured(capture, c->id);
+	before = env_export(c->fd);
 	env_moves_init(&m, c, 1);
+	m.move[0].flags = MOVE_UNQUIET;
 	env_offload(e, &m, 0, 1);
 	assert_int_equal(m.tcp[0].d.state, state);
 	env_upload(e, &m, 0, 1);
-	/* A FIN that is not acknowledged is sent again by the kernel whenever its time is up. */
 	segments = captured(capture, c->id);
-	assert_true(segments <= env_counter(e, 0, "snmp", "RetransSegs") - resent);
 	after = env_export(c->fd);
+	resent = env_counter(e, 0, "snmp", "RetransSegs") - resent;
+	assert_in_range(segments, 0, resent);
 	assert_int_equal(sock_state_name(after.state), state);
 	assert_int_equal(after.snd_una, before.snd_una);
 	assert_int_equal(after.snd_nxt, before.snd_nxt);
 	assert_int_equal(after.write_seq, before.write_seq);
 	assert_int_equal(after.rcv_nxt, before.rcv_nxt);
-	assert_int_equal(after.snd_cwnd, before.snd_cwnd);
+	if (!resent)
+		assert_int_equal(after.snd_cwnd, before.snd_cwnd);
 	env_moves_free(e, &m);
 	close(capture);
 }
@@ -113,10 +116,11 @@ static void start(struct env *e, struct env_conn *c)
 	e->shared->talkers = 1;
 	while (!env_read(c))
 		env_sleep_ms(1);
-	e->shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(e);
 	env_drain(e, c);
 	env_drained_peer(e, c);
+	while (env_export(c->fd).snd_una != env_export(c->fd).snd_nxt)
+		env_sleep_ms(1);
 }
 
 static void wait_eof(int fd)
@@ -168,8 +172,7 @@ static void test_fin_wait_2(void **state)
 	move_in(&e, &c, TCP_FIN_WAIT_2);
 	e.shared->pause = 0;
 	env_sleep_ms(20);
-	e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&e);
 	env_drain(&e, &c);
 	e.shared->shut[0] = 1;
 	wait_eof(c.fd);
@@ -247,8 +250,7 @@ static void unread(int fin)
 	e.shared->pause = 0;
 	while (unread_bytes(c.fd) < 40000)
 		env_sleep_ms(1);
-	e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&e);
 	while (c.received + unread_bytes(c.fd) < e.shared->sent[0])
 		env_sleep_ms(1);
 	e.shared->shut[0] = (u32)fin;
@@ -423,8 +425,7 @@ static void over(int aborted)
 	e.shared->pause = 0;
 	while (unread_bytes(c.fd) < 5000)
 		env_sleep_ms(1);
-	e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&e);
 	while (c.received + unread_bytes(c.fd) < e.shared->sent[0])
 		env_sleep_ms(1);
 	e.shared->shut[0] = 1;

@@ -256,6 +256,16 @@ void env_send(struct env_conn *c, u32 n)
 	free(buf);
 }
 
+void env_pause(struct env *e)
+{
+	u32 turns = e->shared->turns;
+
+	e->shared->pause = 1;
+	/* The turn that is under way may have looked before; the next one has not. */
+	while (e->shared->turns - turns < 2)
+		env_sleep_ms(1);
+}
+
 void env_drain(struct env *e, struct env_conn *c)
 {
 	while (c->received < e->shared->sent[c->id]) {
@@ -385,4 +395,26 @@ u64 env_counter(struct env *e, int peer, const char *file, const char *name)
 	value = counter_find(f, name);
 	fclose(f);
 	return value;
+}
+
+static int all_arrived(struct env *e, int from_peer)
+{
+	u64 sent = env_counter(e, from_peer, "snmp", "OutRequests");
+
+	return env_counter(e, !from_peer, "snmp", "InReceives") == sent;
+}
+
+void env_quiet(struct env *e)
+{
+	u32 clean = 0;
+
+	/* Twice: what arrived from the peer may have been answered since. */
+	while (clean < 2) {
+		if (all_arrived(e, 0) && all_arrived(e, 1)) {
+			clean++;
+			continue;
+		}
+		clean = 0;
+		env_sleep_ms(1);
+	}
 }

@@ -31,7 +31,8 @@ enum {
 struct env_shared {
 	volatile u32 stop;
 	volatile u32 talkers; /* connections below this index are sent to, all the time */
-	volatile u32 pause;   /* the peer sends nothing */
+	volatile u32 pause;   /* the peer sends nothing: env_pause() */
+	volatile u32 turns;   /* of the peer's loop, each with one value of all this */
 	volatile u32 burst;   /* it sends 48 kB at a time instead of 700 bytes */
 	volatile u32 accepted;
 	volatile u32 mismatches;
@@ -93,6 +94,11 @@ void env_drain(struct env *e, struct env_conn *c);
 /* Waits until the peer has received all that this side has sent. */
 void env_drained_peer(struct env *e, const struct env_conn *c);
 void env_sleep_ms(u32 ms);
+/* Waits until each packet of IPv4 that one end has sent has reached the other: on a busy machine it
+ * may lie in a queue between them for long. Only before the first frame was parked. */
+void env_quiet(struct env *e);
+/* The peer sends nothing any more once this returns; it goes on when `pause` is cleared. */
+void env_pause(struct env *e);
 
 u8 env_pattern(u32 id, u64 offset);
 

@@ -91,7 +91,7 @@ static void fill_queues(struct fixture *f)
 	f->e.shared->talkers = 1;
 	f->e.shared->pause = 0;
 	env_sleep_ms(5);
-	f->e.shared->pause = 1;
+	env_pause(&f->e);
 	env_run_peer(&f->e,
 	             "nft 'add table ip t; add chain ip t c { type filter hook output priority "
 	             "0; }; add rule ip t c tcp sport %d drop'",
@@ -457,10 +457,9 @@ static void test_owned_flow_is_guarded(void **state)
 	start(&f);
 	env_offload(&f.e, &f.m, 0, 1);
 	f.e.shared->talkers = 1;
-	env_sleep_ms(10);
-	f.e.shared->pause = 1;
-	env_sleep_ms(5);
-	assert_true(env_park(&f.e) > 0);
+	while (!env_park(&f.e))
+		env_sleep_ms(1);
+	env_pause(&f.e);
 	/* Frames that reach the kernel all the same: it answers with a reset, which goes nowhere.
 	 */
 	env_inject(&f.e);

@@ -36,8 +36,7 @@ static void round_trip(int v6)
 	}
 	for (u32 i = 0; i < FEW; i++)
 		env_send(&conns[i], 5000);
-	e.shared->pause = 1;
-	env_sleep_ms(10);
+	env_pause(&e);
 	for (u32 i = 0; i < FEW; i++) {
 		env_drain(&e, &conns[i]);
 		env_drained_peer(&e, &conns[i]);
@@ -88,8 +87,7 @@ static void test_many(void **state)
 		env_upload(&e, &m, i, CHUNK);
 	for (u32 i = 0; i < MANY; i++)
 		env_send(&conns[i], 200);
-	e.shared->pause = 1;
-	env_sleep_ms(20);
+	env_pause(&e);
 	for (u32 i = 0; i < MANY; i++) {
 		env_drain(&e, &conns[i]);
 		env_drained_peer(&e, &conns[i]);

@@ -134,5 +134,6 @@ void peer_run(struct env_shared *shared)
 		for (u32 i = 0; !shared->pause && i < shared->talkers; i++)
 			if (p.fd[i] >= 0)
 				peer_send(&p, i);
+		shared->turns++;
 	}
 }

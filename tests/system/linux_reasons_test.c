@@ -372,8 +372,7 @@ static void test_blocked_thread(void **state)
 	assert_int_equal(status, STATUS_IN_USE);
 	f.e.shared->talkers = 1;
 	pthread_join(thread, NULL);
-	f.e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&f.e);
 	env_drain(&f.e, &f.c);
 	stop(&f);
 }
@@ -443,8 +442,7 @@ static void test_not_quiet(void **state)
 	} while (!(env_export(f.c.fd).facts & EXPORT_OUT_OF_ORDER));
 	assert_int_equal(m.status, STATUS_OK);
 	env_run("nft delete table ip t");
-	f.e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&f.e);
 	env_drain(&f.e, &f.c);
 	stop(&f);
 }

@@ -57,8 +57,7 @@ static void warm_up(struct env *e, struct env_conn *c)
 		env_sleep_ms(3);
 		env_read(c);
 	}
-	e->shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(e);
 	env_drain(e, c);
 	env_drained_peer(e, c);
 	env_sleep_ms(250); /* a delayed ACK of the peer's is out */
@@ -280,9 +279,9 @@ static void test_delayed_ack_is_flushed(void **state)
 	e.shared->pause = 0;
 	while (!(env_export(c.fd).facts & EXPORT_DELACK))
 		env_read(&c);
-	e.shared->pause = 1;
 	env_moves_init(&m, &c, 1);
 	env_offload(&e, &m, 0, 1);
+	env_pause(&e);
 	if (m.tcp[0].d.recv.len == 0)
 		assert_int_equal(m.tcp[0].d.last_ack_sent.n, m.tcp[0].d.rcv_nxt.n);
 	assert_true(m.tcp[0].d.last_ack_sent.n == m.tcp[0].d.rcv_nxt.n ||

@@ -418,8 +418,7 @@ static void test_superframes_are_injected_whole(void **state)
 	}
 	printf("longest frame parked: %u bytes\n", longest);
 	assert_true(longest >= 30000);
-	f.e.shared->pause = 1;
-	env_sleep_ms(10);
+	env_pause(&f.e);
 	env_drain(&f.e, &f.c);
 	env_unnoticed(&f.e);
 	stop(&f);

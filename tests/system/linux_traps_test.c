@@ -66,8 +66,7 @@ static void test_steering_stops_the_kernel(void **state)
 	f.e.ops.release(f.e.backend, f.m.move, 1);
 	env_fence(&f.e);
 	env_inject(&f.e);
-	f.e.shared->pause = 1;
-	env_sleep_ms(5);
+	env_pause(&f.e);
 	env_drain(&f.e, &f.c);
 	env_mark(&f.e); /* frames lay for as long as this process was not run */
 	stop(&f);
@@ -210,8 +209,7 @@ static void test_conntrack(void **state)
 	env_sleep_ms(10);
 	env_park(&f.e);
 	env_upload(&f.e, &f.m, 0, 1);
-	f.e.shared->pause = 1;
-	env_sleep_ms(10);
+	env_pause(&f.e);
 	env_drain(&f.e, &f.c);
 	stop(&f);
 }
