@@ -22,8 +22,10 @@
 
 enum {
 	ENV_CONNS_MAX = 12000,
-	ENV_PORT = 5000,       /* the peer listens here */
-	ENV_MAPPED = 2,        /* for env_start: IPv4 by sockets of IPv6 */
+	ENV_PORT = 5000, /* the peer listens here */
+	/* for env_start, beside 0 (IPv4) and 1 (IPv6) */
+	ENV_MAPPED = 2,        /* IPv4 by sockets of IPv6 */
+	ENV_RETRANSMITS = 4,   /* with the kernel's own RTO */
 	ENV_FIRST_PORT = 20000 /* connection i comes from this port + i */
 };
 
@@ -63,16 +65,17 @@ struct env {
 	void *pool_mem;
 	struct rx_frame *parked;
 	u32 n_parked;
-	int v6;
+	int v6, retransmits;
 	u64 mark[5]; /* counters as of env_mark() */
 };
 
 /* Exits with 77 and a sentence where the test cannot run: no root, no BTF. */
 void env_need_root(void);
 
-/* Namespaces, veth (10.9.0.1 and fd09::1 here, .2 there), the peer's process. `v6`: connect by
- * IPv6. The congestion control is cubic at both ends. */
-void env_start(struct env *e, int v6);
+/* Namespaces, veth (10.9.0.1 and fd09::1 here, .2 there), the peer's process. The congestion
+ * control is cubic at both ends. Unless it is told otherwise nobody retransmits for 20 seconds, so
+ * that a machine that is busy with other things is not taken for a loss. */
+void env_start(struct env *e, int how);
 /* The backend with the veth as its managed port 0, a lane's TAP, buffers. */
 void env_backend(struct env *e, const struct linux_backend_config *config);
 void env_stop(struct env *e);
@@ -126,7 +129,7 @@ void env_offload(struct env *e, struct env_moves *m, u32 from, u32 n);
 /* And back, with what was parked. */
 void env_upload(struct env *e, struct env_moves *m, u32 from, u32 n);
 void env_fence(struct env *e);
-/* From now on nobody may notice anything; without a call: since the namespaces were made. */
+/* From now on nobody may notice anything; without a call: since env_connect(). */
 void env_mark(struct env *e);
 /* Nobody has noticed: no reset, no retransmission, no wrong byte, at either end. */
 void env_unnoticed(struct env *e);

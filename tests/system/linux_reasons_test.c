@@ -25,11 +25,16 @@ struct fixture {
 	struct env_conn c;
 };
 
-static void start(struct fixture *f)
+static void start_with(struct fixture *f, int how)
 {
-	env_start(&f->e, 0);
+	env_start(&f->e, how);
 	env_backend(&f->e, NULL);
 	env_connect(&f->e, &f->c, 1);
+}
+
+static void start(struct fixture *f)
+{
+	start_with(f, 0);
 }
 
 static struct move inspect(struct fixture *f, int fd)
@@ -165,7 +170,7 @@ static void test_zero_copy(void **state)
 	struct fixture f;
 	int one = 1;
 
-	start(&f);
+	start_with(&f, ENV_RETRANSMITS);
 	assert_int_equal(setsockopt(f.c.fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), 0);
 	expect(&f, f.c.fd, STATUS_OK); /* the setting alone is no obstacle */
 	/* The peer's host loses it: the pages stay in use. */
@@ -253,7 +258,7 @@ static void test_not_managed(void **state)
 	struct move m;
 	struct fixture f;
 
-	start(&f);
+	start_with(&f, ENV_RETRANSMITS);
 	linux_backend_remove_port(f.e.backend, f.e.ifindex);
 	m = inspect(&f, f.c.fd);
 	assert_int_equal(m.status, STATUS_NOT_MANAGED);
@@ -423,7 +428,7 @@ static void test_not_quiet(void **state)
 	struct move m;
 	struct fixture f;
 
-	start(&f);
+	start_with(&f, ENV_RETRANSMITS);
 	f.e.shared->talkers = 1;
 	while (!env_read(&f.c))
 		env_sleep_ms(1);

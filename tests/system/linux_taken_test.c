@@ -402,7 +402,7 @@ static void test_superframes_are_injected_whole(void **state)
 	env_mark(&f.e);
 	f.e.shared->burst = 1;
 	f.e.shared->talkers = 1;
-	for (u32 turn = 0; turn < 20 && longest < 30000; turn++) {
+	for (u32 turn = 0; turn < 500 && longest < 30000; turn++) {
 		for (u32 i = 0; i < 20; i++) {
 			env_sleep_ms(1);
 			env_read(&f.c);
