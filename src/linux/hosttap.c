@@ -130,6 +130,9 @@ static int fill_vnet(struct virtio_net_hdr *h, const struct rx_frame *f, const u
 	if (!f->gso_bytes)
 		return 0;
 	h->gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	/* CWR belongs on the first segment only; whoever cuts has to know (RFC 3168 6.1.2). */
+	if (p[l4 + 13] & WIRE_CWR)
+		h->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	h->gso_size = f->gso_bytes;
 	h->hdr_len = (u16)(l4 + (p[l4 + 12] >> 4) * 4u);
 	return 0;

@@ -203,7 +203,7 @@ static struct cc_restore congestion_of(const struct import *im)
 	                                : max_of(d->ssthresh_bytes / mss, 2u),
 		.local_port = im->state->k.local_port,
 		.set_ecn = (im->state->k.options & TCP_OPT_ECN) != 0,
-		.ecn_flags = d->ecn_state,
+		.ecn_flags = d->ecn_state & ECN_KERNEL_BITS,
 		.armed = 1,
 	};
 }

@@ -6,6 +6,7 @@
 enum {
 	PROTOCOL_TCP = 6,
 	PROTOCOL_MPTCP = 262,
+	ECN_ACCURATE = 1 << 4, /* TCP_ECN_MODE_ACCECN */
 	CA_OPEN = 0,
 	CA_CWR = 2, /* congestion window being reduced, nothing missing */
 };
@@ -57,6 +58,8 @@ enum status reasons_socket(const struct sock_export *e, bool frozen, u64 *ret_de
 	for (u32 i = 0; i < ARRAY_SIZE(refusals); i++)
 		if (e->facts & refusals[i].fact)
 			return (enum status)refusals[i].status;
+	if (e->ecn_flags & ECN_ACCURATE)
+		return STATUS_ACCURATE_ECN;
 	if (e->max_pacing_rate != UINT64_MAX && (u32)e->max_pacing_rate != UINT32_MAX) {
 		*ret_detail = e->max_pacing_rate;
 		return STATUS_SHAPED;

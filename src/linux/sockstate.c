@@ -22,6 +22,7 @@ enum {
 
 enum {
 	ECN_OK = 1, /* TCP_ECN_OK */
+	CA_CWR = 2, /* the window is being reduced, nothing missing */
 	NONAGLE_OFF = 1,
 	NONAGLE_CORK = 2,
 	PENDING_RETRANSMIT = 1,
@@ -264,7 +265,11 @@ static void state_congestion(const struct sock_export *e, u64 now_ns, struct tcp
 	d->rto_backoff = e->backoff;
 	d->recovery = e->ca_state < sizeof(recovery) ? recovery[e->ca_state] : TCP_RECOVERY_OPEN;
 	d->recovery_point = seq_of(e->high_seq);
-	d->ecn_state = e->ecn_flags;
+	if (e->ecn_flags & ECN_OK)
+		d->ecn_state = e->ecn_flags & ECN_KERNEL_BITS;
+	if (e->ecn_flags & ECN_OK && e->ca_state == CA_CWR)
+		d->ecn_state |= TCP_ECN_REDUCED;
+	d->ecn_point = seq_of(e->high_seq);
 	d->ts_recent = e->ts_recent;
 	d->ts_recent_age_ns = e->ts_recent_stamp > 0 && now_ns > (u64)e->ts_recent_stamp * NS_PER_S
 	                              ? now_ns - (u64)e->ts_recent_stamp * NS_PER_S

@@ -7,6 +7,11 @@
 
 #include "bpf/export.h"
 
+/* Of ecn_flags: what the target knows too, and the kernel takes back. */
+enum {
+	ECN_KERNEL_BITS = TCP_ECN_AGREED | TCP_ECN_QUEUE_CWR | TCP_ECN_DEMAND_CWR | TCP_ECN_SEEN,
+};
+
 /* What a socket falls back to where it has no setting of its own; from the namespace. */
 struct sock_defaults {
 	u64 keepalive_idle_ns, keepalive_interval_ns;

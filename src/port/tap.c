@@ -79,7 +79,7 @@ static int open_tap(struct tap_port *p, const struct port_tap_config *config, co
 		return -errno;
 	memcpy(p->name, ifr.ifr_name, sizeof(p->name));
 	*ret_step = "TUNSETOFFLOAD";
-	if (ioctl(p->rx.fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
+	if (ioctl(p->rx.fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN))
 		return -errno;
 	*ret_step = "if_nametoindex";
 	p->tap_ifindex = if_nametoindex(p->name);

@@ -7,8 +7,12 @@
 
 #include "port/gather.h"
 #include "port/tap_internal.h"
+#include "wire/tcp.h"
 
-enum { SEND_BUFFER_BYTES = 16 << 20 };
+enum {
+	SEND_BUFFER_BYTES = 16 << 20,
+	TCP_FLAGS_OFF = 13,
+};
 
 int tap_tx_init(struct tap_tx *tx, u32 ifindex, u32 mark)
 {
@@ -40,6 +44,9 @@ static void describe(const struct tx_frame *f, struct virtio_net_hdr *v)
 	if (!f->gso_bytes || f->payload_len <= f->gso_bytes)
 		return;
 	v->gso_type = f->gso_v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	/* CWR belongs on the first segment only; whoever cuts has to know (RFC 3168 6.1.2). */
+	if (f->header[f->header_off + f->csum_start + TCP_FLAGS_OFF] & WIRE_CWR)
+		v->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	v->gso_size = f->gso_bytes;
 	v->hdr_len = f->header_len;
 }

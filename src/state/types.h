@@ -34,6 +34,19 @@ enum tcp_option_bits {
 	TCP_OPT_USEC_TS = 1 << 4, /* timestamp clock ticks in microseconds, not milliseconds */
 };
 
+/* ecn_state of a connection that has TCP_OPT_ECN; 0 without. The first four are Linux's ecn_flags.
+ */
+enum tcp_ecn_bits {
+	TCP_ECN_AGREED = 1 << 0,
+	TCP_ECN_QUEUE_CWR = 1 << 1,  /* the next new data carries CWR */
+	TCP_ECN_DEMAND_CWR = 1 << 2, /* CE came in: ECE with every ACK until the peer's CWR */
+	TCP_ECN_SEEN = 1 << 3,       /* the peer sends ECT */
+	TCP_ECN_REDUCED = 1 << 5,    /* cwnd was reduced for what lies left of ecn_point */
+	TCP_ECN_NO_ECT = 1 << 6,     /* a SYN went out without the offer: never send ECT */
+	TCP_ECN_BITS = TCP_ECN_AGREED | TCP_ECN_QUEUE_CWR | TCP_ECN_DEMAND_CWR | TCP_ECN_SEEN |
+	               TCP_ECN_REDUCED | TCP_ECN_NO_ECT,
+};
+
 /* RFC 9293 3.3.2 */
 enum tcp_state_name {
 	TCP_CLOSED,

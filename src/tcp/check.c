@@ -128,6 +128,8 @@ static const char *check_recovery(const struct tcp_delegated *d)
 			return "SACK ranges overlap or lie outside what was sent";
 		at = d->sacked.r[i].end;
 	}
+	if (d->ecn_state & ~TCP_ECN_BITS)
+		return "unknown ECN bits";
 	if (d->cc.len > CC_PRIVATE_BYTES)
 		return "congestion control state too long";
 	if (d->cwnd_bytes > DATA_MAX || d->snd_wnd > DATA_MAX || d->max_snd_wnd > DATA_MAX)
@@ -138,6 +140,9 @@ static const char *check_recovery(const struct tcp_delegated *d)
 const char *tcp_state_check(const struct tcp_state *state)
 {
 	const char *why = check_identity(&state->k);
+
+	if (!why && state->d.ecn_state && !(state->k.options & TCP_OPT_ECN))
+		why = "ECN bits without the option";
 
 	if (!why)
 		why = check_fin(&state->d);

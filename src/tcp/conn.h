@@ -158,9 +158,10 @@ struct tcp_conn {
 	u32 app_limited; /* `delivered` at which a lack of data ends; 0: no lack (draft-cheng 3.4)
 	                  */
 	u16 ooo_segs;    /* how many out-of-order segments the list has */
-	u8 ecn_state;
-	u8 error; /* errno that ended it, 0: none */
+	u8 ecn_state;    /* tcp_ecn_bits */
+	u8 error;        /* errno that ended it, 0: none */
 	struct tcp_cached settings;
+	tcp_seq ecn_point; /* with TCP_ECN_REDUCED: the window that has reacted ends here */
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");
 _Static_assert(offsetof(struct tcp_conn, srtt_ns) == 128, "line 2");

@@ -133,11 +133,12 @@ static inline be16 ipv4_csum(const u8 *ip)
 	return csum_finish((a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c);
 }
 
-static void put_ipv4(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u32 tcp_len, u32 segs)
+static void put_ipv4(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u8 tos, u32 tcp_len,
+                     u32 segs)
 {
 	be16 sum;
 
-	put_be32(ip, 0x45u << 24 | (u32)c->tos << 16 | (20 + tcp_len));
+	put_be32(ip, 0x45u << 24 | (u32)tos << 16 | (20 + tcp_len));
 	put_be32(ip + 4, (u32)next_ip_id(path, segs) << 16 | IP_DF);
 	put_be32(ip + 8, (u32)c->hop_limit << 24 | IP_PROTO_TCP << 16);
 	memcpy(ip + 12, path->local.b + 12, 4);
@@ -146,9 +147,9 @@ static void put_ipv4(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u32 tcp_
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-static void put_ipv6(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u32 tcp_len)
+static void put_ipv6(struct tcp_conn *c, struct tcp_path *path, u8 *ip, u8 tos, u32 tcp_len)
 {
-	put_be32(ip, 6u << 28 | (u32)c->tos << 20 | (c->settings.flow_label & 0xfffff));
+	put_be32(ip, 6u << 28 | (u32)tos << 20 | (c->settings.flow_label & 0xfffff));
 	put_be32(ip + 4, tcp_len << 16 | IP_PROTO_TCP << 8 | c->hop_limit);
 	memcpy(ip + 8, path->local.b, 16);
 	memcpy(ip + 24, path->remote.b, 16);
@@ -223,10 +224,10 @@ void frame_build(struct tcp_engine *e, struct tcp_conn *c, const struct segment_
 	end = put_tcp(e, c, s, tcp, n->header_len);
 	f->header_len = (u8)(end - eth);
 	if (likely(path->v4)) {
-		put_ipv4(c, path, ip, (u32)(end - tcp) + s->len, segs);
+		put_ipv4(c, path, ip, c->tos | s->ecn, (u32)(end - tcp) + s->len, segs);
 	} else {
 		put_be16(ip - 2, ETHERTYPE_IPV6);
-		put_ipv6(c, path, ip, (u32)(end - tcp) + s->len);
+		put_ipv6(c, path, ip, c->tos | s->ecn, (u32)(end - tcp) + s->len);
 	}
 	if (unlikely(n->length_off))
 		put_be16(eth + n->length_off, (u16)(tx_frame_len(f) - n->length_off - 2));

@@ -232,6 +232,7 @@ struct segment_out {
 	tcp_seq seq;
 	u32 len; /* payload, more than mss: a superframe */
 	u8 flags;
+	u8 ecn; /* ECN field of the IP header */
 	struct data_ref data;
 };
 

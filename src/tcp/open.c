@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Active and passive open (RFC 9293 3.5, 3.10.7.3). */
 #include "tcp/cc/cc.h"
+#include "tcp/ecn.h"
 #include "tcp/rtt.h"
 
 #include <errno.h>
@@ -73,7 +74,8 @@ int tcp_open(struct tcp_engine *e, const struct tcp_open_params *params, u64 now
 	return 0;
 }
 
-/* What both SYNs agree on (RFC 7323 2.2, 3.2, RFC 2018 2), and where the peer begins. */
+/* What both SYNs agree on (RFC 7323 2.2, 3.2, RFC 2018 2, RFC 3168 6.1.1), and where the peer
+ * begins. */
 static void agree(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	const struct wire_tcp_options *o = &s->w.options;
@@ -92,6 +94,7 @@ static void agree(struct tcp_engine *e, struct tcp_conn *c, const struct segment
 		c->ts_recent = o->ts_val;
 		c->ts_recent_at_ns = e->now_ns;
 	}
+	ecn_agree(c, s);
 	/* MUST-15: the default of RFC 9293 3.7.1 where the peer says nothing. */
 	c->peer_mss = e->paths[c->path].v4 ? 536 : 1220;
 	if (o->present & WIRE_OPT_MSS)

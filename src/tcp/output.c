@@ -3,6 +3,7 @@
 #include "tcp/output.h"
 
 #include "tcp/cc/cc.h"
+#include "tcp/ecn.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sent.h"
@@ -91,6 +92,8 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,
                  struct tx_batch *out)
 {
+	if (unlikely(c->options & TCP_OPT_ECN))
+		ecn_output(c, s);
 	frame_build(e, c, s, out);
 	if (s->flags & WIRE_ACK)
 		ack_went(e, c);
@@ -160,6 +163,7 @@ static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch
 
 	if (c->state == TCP_SYN_RECEIVED)
 		s.flags |= WIRE_ACK;
+	s.flags |= ecn_syn_flags(c);
 	frame_build(e, c, &s, out);
 	if (s.flags & WIRE_ACK)
 		ack_went(e, c);

@@ -2,6 +2,7 @@
 #include "tcp/recovery.h"
 
 #include "tcp/cc/cc.h"
+#include "tcp/ecn.h"
 #include "tcp/sack.h"
 
 static u32 flight_of(const struct tcp_conn *c)
@@ -34,12 +35,8 @@ static void inflate(struct tcp_conn *c, u32 segs)
 
 static void enter_fast(struct tcp_engine *e, struct tcp_conn *c)
 {
-	/* Limited transmit's segments do not count (RFC 5681 3.2 step 2). */
-	u32 flight = min_of(flight_of(c), max_of(c->cwnd_bytes, 2u * c->mss));
-
 	e->n.fast_recoveries++;
-	tcp_cc_adopt(c, e->now_ns);
-	c->ssthresh_bytes = tcp_cc_of(c)->lost(c, flight, e->now_ns);
+	tcp_cc_lost(c, e->now_ns);
 	c->cwnd_bytes = c->ssthresh_bytes;
 	c->recovery = TCP_RECOVERY_FAST;
 	c->recovery_point = c->snd_max;
@@ -74,6 +71,8 @@ static void grow(struct tcp_engine *e, struct tcp_conn *c, u32 acked, u32 flight
 {
 	bool slow_start = c->cwnd_bytes < c->ssthresh_bytes;
 
+	if (unlikely(ecn_has_reduced(c)))
+		return;
 	/* RFC 7661: a window that was not used proves nothing. */
 	if (flight + c->mss <= c->cwnd_bytes && !(slow_start && 2 * (u64)flight >= c->cwnd_bytes))
 		return;
@@ -145,11 +144,8 @@ void recovery_timeout(struct tcp_engine *e, struct tcp_conn *c)
 
 	c->recovery = TCP_RECOVERY_LOSS;
 	/* RFC 5681 3.1: the threshold once for each loss event, not for each back-off. */
-	if (!c->retransmit_count) {
-		tcp_cc_adopt(c, e->now_ns);
-		c->ssthresh_bytes = tcp_cc_of(c)->lost(
-			c, min_of(flight_of(c), max_of(c->cwnd_bytes, 2u * c->mss)), e->now_ns);
-	}
+	if (!c->retransmit_count)
+		tcp_cc_lost(c, e->now_ns);
 	c->cwnd_bytes = c->mss;
 	c->dup_acks = 0;
 	/* RFC 2018 8: a receiver may have given sacked data up; seen when even the first hole's

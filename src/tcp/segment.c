@@ -3,7 +3,7 @@
  * One segment of a connection, in the order of RFC 9293 3.10.7.4: sequence number, RST, SYN, ACK,
  * urgent, text, FIN; with the checks of RFC 7323 (PAWS) and RFC 5961 in their places.
  */
-#include "tcp/internal.h"
+#include "tcp/ecn.h"
 
 #include <errno.h>
 
@@ -139,6 +139,7 @@ static void reset_input(struct tcp_engine *e, struct tcp_conn *c, const struct s
 static void syn_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	if (c->state == TCP_SYN_RECEIVED && seq_eq(s->w.seq, c->irs)) {
+		ecn_agree(c, s); /* the peer may have given its offer up meanwhile */
 		if ((s->w.flags & WIRE_ACK) && seq_eq(s->w.ack, c->snd_max) &&
 		    !seq_eq(c->snd_max, c->iss)) {
 			syn_received_acked(e, c, s);
@@ -229,6 +230,8 @@ bool segment_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, 
 		update_ts_recent(e, c, s);
 	if (unlikely(s->w.flags & WIRE_URG))
 		return urgent_input(e, c, s);
+	if (unlikely(c->options & TCP_OPT_ECN))
+		ecn_input(e, c, s);
 	if (!ack_input(e, c, s))
 		return false;
 	if (!s->w.payload_len && !(s->w.flags & WIRE_FIN))

@@ -359,7 +359,7 @@ void conn_apply_settings(struct tcp_engine *e, struct tcp_conn *c, const struct 
 		c->flags |= CONN_CORK;
 	c->rcv_buf_bytes = s->rcv_buf_bytes;
 	c->snd_buf_bytes = s->snd_buf_bytes;
-	c->tos = s->tos;
+	c->tos = s->tos & 0xfc; /* the two bits below are ECN's (RFC 3168 5) */
 	c->hop_limit = s->hop_limit ? s->hop_limit : 64;
 	conn_derive_mss(e, c);
 }

@@ -122,6 +122,7 @@ static void import_congestion(struct tcp_engine *e, struct tcp_conn *c,
 	c->rescue_rxt = seq_add(c->snd_una, (u32)-1);
 	c->dup_acks = d->dup_acks;
 	c->ecn_state = d->ecn_state;
+	c->ecn_point = d->ecn_point;
 	c->cc = d->cc;
 	c->ts_recent = d->ts_recent;
 	c->ts_offset = d->ts_offset;
@@ -290,6 +291,7 @@ static void export_congestion(struct tcp_engine *e, const struct tcp_conn *c,
 	d->high_rxt = c->high_rxt;
 	d->dup_acks = c->dup_acks;
 	d->ecn_state = c->ecn_state;
+	d->ecn_point = c->ecn_point;
 	d->cc = c->cc;
 	d->ts_recent = c->ts_recent;
 	d->ts_offset = c->ts_offset;

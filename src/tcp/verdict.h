@@ -77,6 +77,9 @@ enum tcp_to_host {
 	COUNTER(keepalives, "Keepalive probes sent.")                                     \
 	COUNTER(window_updates, "ACKs sent only to open the window.")                     \
 	COUNTER(idle_restarts, "Congestion windows restarted after idle (RFC 5681 4.1).") \
+	COUNTER(ecn_ce_in, "Segments received with CE by connections that have ECN.")     \
+	COUNTER(ecn_ece_in, "ACKs received with ECE by connections that have ECN.")       \
+	COUNTER(ecn_reductions, "Congestion windows reduced because of ECE (RFC 3168).")  \
 	COUNTER(rsts_in, "Acceptable RSTs received.")                                     \
 	COUNTER(rsts_out, "RSTs sent.")                                                   \
 	COUNTER(imports, "Connections taken over.")                                       \

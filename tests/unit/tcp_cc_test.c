@@ -38,6 +38,9 @@ static void test_newreno(void **state)
 	assert_int_equal(c.cwnd_bytes, 22 * MSS); /* a segment a round trip */
 	assert_int_equal(tcp_cc_of(&c)->lost(&c, 22 * MSS, 1), 11 * MSS);
 	assert_int_equal(tcp_cc_of(&c)->lost(&c, 3 * MSS, 1), 2 * MSS);
+	/* RFC 8511 3 */
+	assert_int_equal(tcp_cc_of(&c)->marked(&c, 20 * MSS, 1), 16 * MSS);
+	assert_int_equal(tcp_cc_of(&c)->marked(&c, 2 * MSS, 1), 2 * MSS);
 }
 
 /* After a timeout an ACK of many segments does not open the window at once (RFC 3465 2.3). */
@@ -108,6 +111,11 @@ static void test_cubic_reductions(void **state)
 	memcpy(&w_max, c.cc.bytes + 8, 4);
 	assert_int_equal(w_max, 68 * MSS);
 	assert_int_equal(tcp_cc_of(&c)->lost(&c, 2 * MSS, 1), 2 * MSS);
+	/* RFC 8511 3: less is given up for a mark, and the curve bends at the same place. */
+	c.cwnd_bytes = 100 * MSS;
+	assert_int_equal(tcp_cc_of(&c)->marked(&c, 100 * MSS, 1), 85 * MSS);
+	memcpy(&w_max, c.cc.bytes + 8, 4);
+	assert_int_equal(w_max, 100 * MSS);
 }
 
 /* 4.3: with a short round trip Reno's line is above the curve, and CUBIC follows it. */

@@ -122,12 +122,13 @@ static void put16(u8 *p, u32 v)
 	p[1] = (u8)v;
 }
 
-static void put_ip(u8 *ip, u32 total)
+static void put_ip(u8 *ip, u8 ecn, u32 total)
 {
 	be16 sum;
 
 	memset(ip, 0, 20);
 	ip[0] = 0x45;
+	ip[1] = ecn;
 	put16(ip + 2, total);
 	ip[8] = 64;
 	ip[9] = WIRE_IPPROTO_TCP;
@@ -169,7 +170,7 @@ u32 script_build(struct script *s, const struct peer *p, u8 *to)
 	memset(to, 0, 14);
 	put16(to + 12, 0x0800);
 	header = wire_tcp_write(tcp, &t);
-	put_ip(to + 14, 20 + header + p->len);
+	put_ip(to + 14, p->ecn, 20 + header + p->len);
 	for (u32 i = 0; i < p->len; i++)
 		tcp[header + i] = (u8)(p->seq + i);
 	memset(tcp + 16, 0, 2);

@@ -36,6 +36,7 @@ struct peer {
 	u16 urg;
 	u16 gso_bytes;
 	u8 fill; /* payload bytes are fill + position */
+	u8 ecn;  /* of the IP header */
 };
 
 struct script {

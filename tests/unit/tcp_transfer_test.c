@@ -147,7 +147,7 @@ static void fill_state(struct script *s, struct prng *p, u32 which, struct tcp_s
 	t->k = (struct tcp_const){
 		.local_port = 1 + (u16)prng_below(p, 60000),
 		.remote_port = 1 + (u16)prng_below(p, 60000),
-		.options = TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE,
+		.options = TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE | TCP_OPT_ECN,
 		.snd_wscale = (u8)prng_below(p, 15),
 		.rcv_wscale = (u8)prng_below(p, 15),
 		.peer_mss = 1460,
@@ -171,7 +171,8 @@ static void fill_state(struct script *s, struct prng *p, u32 which, struct tcp_s
 	d->rto_ns = NS_PER_MS + prng_u32(p);
 	d->rto_backoff = (u8)prng_below(p, 17);
 	d->dup_acks = prng_below(p, 100);
-	d->ecn_state = (u8)prng_u32(p);
+	d->ecn_state = (u8)prng_u32(p) & TCP_ECN_BITS;
+	d->ecn_point = seq_of(prng_u32(p));
 	d->cc.type = t->c.cc_algorithm;
 	d->cc.version = 1;
 	d->cc.len = CC_PRIVATE_BYTES;

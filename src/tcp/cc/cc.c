@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "tcp/cc/cc.h"
 
+#include "tcp/ecn.h"
+
 enum {
 	CC_VERSION = 1,
 	IW_SEGMENTS = 10,
@@ -27,6 +29,30 @@ void tcp_cc_adopt(struct tcp_conn *c, u64 now_ns)
 	c->cc.type = type_of(c);
 	c->cc.version = CC_VERSION;
 	tcp_cc_of(c)->start(c, now_ns);
+}
+
+/* What is out; limited transmit's segments do not count (RFC 5681 3.2 step 2). */
+static u32 flight_of(const struct tcp_conn *c)
+{
+	u32 out = (u32)seq_diff(c->snd_max, c->snd_una);
+
+	return min_of(out, max_of(c->cwnd_bytes, 2u * c->mss));
+}
+
+void tcp_cc_lost(struct tcp_conn *c, u64 now_ns)
+{
+	if (unlikely(ecn_has_reduced(c)))
+		return;
+	tcp_cc_adopt(c, now_ns);
+	c->ssthresh_bytes = tcp_cc_of(c)->lost(c, flight_of(c), now_ns);
+	ecn_queue_cwr(c);
+}
+
+void tcp_cc_marked(struct tcp_conn *c, u64 now_ns)
+{
+	tcp_cc_adopt(c, now_ns);
+	c->ssthresh_bytes = tcp_cc_of(c)->marked(c, flight_of(c), now_ns);
+	ecn_queue_cwr(c);
 }
 
 u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked)

@@ -15,6 +15,8 @@ struct tcp_cc_ops {
 	void (*acked)(struct tcp_conn *c, u32 acked, u64 now_ns);
 	/* Loss with `flight` bytes out: returns the new ssthresh, and remembers what it needs. */
 	u32 (*lost)(struct tcp_conn *c, u32 flight, u64 now_ns);
+	/* The same for a mark of the network instead of a loss (RFC 8511). */
+	u32 (*marked)(struct tcp_conn *c, u32 flight, u64 now_ns);
 	/* Data goes out again after `idle_ns` of silence, or cwnd was not the limit for that long.
 	 */
 	void (*idle)(struct tcp_conn *c, u64 idle_ns);
@@ -29,6 +31,11 @@ const struct tcp_cc_ops *tcp_cc_of(const struct tcp_conn *c);
 /* Takes over c->cc as it came with the connection, or starts anew when it is of another algorithm
  * or version (then cwnd and ssthresh carry on). */
 void tcp_cc_adopt(struct tcp_conn *c, u64 now_ns);
+
+/* A loss, or a mark: ssthresh as the algorithm has it, and CWR with the next new data where ECN is
+ * on; nothing when the window has reacted to a mark already (RFC 3168 6.1.2). */
+void tcp_cc_lost(struct tcp_conn *c, u64 now_ns);
+void tcp_cc_marked(struct tcp_conn *c, u64 now_ns);
 
 /* Slow start (RFC 5681 3.1): grows cwnd up to ssthresh, returns the bytes left over. */
 u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked);

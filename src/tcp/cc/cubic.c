@@ -17,7 +17,8 @@ struct cubic {
 _Static_assert(sizeof(struct cubic) <= CC_PRIVATE_BYTES, "");
 
 enum {
-	BETA_NUM = 7, /* of 10 */
+	BETA_PERCENT = 70,
+	BETA_ECN_PERCENT = 85, /* RFC 8511 3 */
 	TIME_MAX_MS = 1 << 20,
 	/* C t^3 segments with t in ms: 0.4 t^3 / 10^9; kept in thousandths of a segment. */
 	CURVE_DIVISOR = 2500000,
@@ -119,21 +120,31 @@ static void acked(struct tcp_conn *c, u32 bytes, u64 now_ns)
 	memcpy(of(c), &s, sizeof(s));
 }
 
-static u32 lost(struct tcp_conn *c, u32 flight, u64 now_ns)
+static u32 reduce(struct tcp_conn *c, u32 flight, u32 beta_percent)
 {
 	struct cubic s;
 
 	memcpy(&s, of(c), sizeof(s));
 	s.cwnd_prior = c->cwnd_bytes;
 	/* 4.7: a flow that lost before it was back where it was makes room for others. */
-	s.w_max = c->cwnd_bytes < s.w_max ? (u32)((u64)c->cwnd_bytes * (10 + BETA_NUM) / 20)
+	s.w_max = c->cwnd_bytes < s.w_max ? (u32)((u64)c->cwnd_bytes * (100 + BETA_PERCENT) / 200)
 	                                  : c->cwnd_bytes;
 	/* 4.8: after a timeout the curve starts from where slow start ends. */
 	if (c->recovery == TCP_RECOVERY_LOSS)
 		s.w_max = 0;
 	s.epoch_ns = 0;
 	memcpy(of(c), &s, sizeof(s));
-	return max_of((u32)((u64)flight * BETA_NUM / 10), 2u * c->mss);
+	return max_of((u32)((u64)flight * beta_percent / 100), 2u * c->mss);
+}
+
+static u32 lost(struct tcp_conn *c, u32 flight, u64 now_ns)
+{
+	return reduce(c, flight, BETA_PERCENT);
+}
+
+static u32 marked(struct tcp_conn *c, u32 flight, u64 now_ns)
+{
+	return reduce(c, flight, BETA_ECN_PERCENT);
 }
 
 /* 4.2: time without data does not count. */
@@ -147,4 +158,4 @@ static void idle(struct tcp_conn *c, u64 idle_ns)
 	memcpy(of(c), &s, sizeof(s));
 }
 
-const struct tcp_cc_ops tcp_cc_cubic = {start, acked, lost, idle};
+const struct tcp_cc_ops tcp_cc_cubic = {start, acked, lost, marked, idle};

@@ -36,9 +36,18 @@ static u32 lost(struct tcp_conn *c, u32 flight, u64 now_ns)
 	return max_of(flight / 2, 2u * c->mss);
 }
 
+/* RFC 8511 3: beta_ecn is 0.8. A mark comes from a queue that is kept short: there is less to
+ * drain.
+ */
+static u32 marked(struct tcp_conn *c, u32 flight, u64 now_ns)
+{
+	of(c)->acked = 0;
+	return max_of((u32)((u64)flight * 8 / 10), 2u * c->mss);
+}
+
 static void idle(struct tcp_conn *c, u64 idle_ns)
 {
 	of(c)->acked = 0;
 }
 
-const struct tcp_cc_ops tcp_cc_newreno = {start, acked, lost, idle};
+const struct tcp_cc_ops tcp_cc_newreno = {start, acked, lost, marked, idle};
