@@ -5,34 +5,15 @@
 
 #include "base/prng.h"
 #include "tcp/reassembly.h"
+#include "tcp_invariants.h"
 #include "tcp_pair.h"
 #include "tcp_script.h"
 
 enum { ALL = TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE };
 
-/* What must hold of a connection at any time. */
 static void check_invariants(struct script *s)
 {
-	const struct tcp_conn *c = script_conn(s);
-	u32 fin = conn_fin_outstanding(c);
-
-	if (c->state < TCP_ESTABLISHED)
-		return;
-	assert_true(seq_leq(c->snd_una, c->snd_nxt) && seq_leq(c->snd_nxt, c->snd_max));
-	assert_true((u32)seq_diff(c->snd_max, c->snd_una) <= c->snd_queued + fin);
-	assert_int_equal(buf_chain_len(&s->pool, c->snd_head), c->snd_queued);
-	assert_int_equal(buf_chain_len(&s->pool, c->rcv_head), c->rcv_queued);
-	assert_true(c->sacked_bytes <= (u32)seq_diff(c->snd_max, c->snd_una));
-	assert_true(seq_diff(c->rcv_adv, c->rcv_nxt) >= -1);
-	assert_true(c->cwnd_bytes >= c->mss);
-	u32 segs = 0, bytes = 0;
-	for (u32 buf = c->ooo_head; buf != NIL; buf = ooo_at(s->e, buf)->next) {
-		assert_true(seq_gt(ooo_at(s->e, buf)->seq, c->rcv_nxt));
-		bytes += ooo_at(s->e, buf)->len;
-		segs++;
-	}
-	assert_int_equal(segs, c->ooo_segs);
-	assert_int_equal(bytes, c->ooo_bytes);
+	tcp_invariants(s->e, &s->pool, script_conn(s));
 }
 
 /* Every bit of a frame wrong in turn: with the checksum looked at, nothing advances. */
