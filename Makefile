@@ -4,7 +4,7 @@
 BUILD ?= build
 QUICK = --print-errorlogs --timeout-multiplier 5 --no-rebuild
 
-.PHONY: all setup demo test check fuzz bench requirements format install clean
+.PHONY: all setup demo test check coverage fuzz bench requirements format install clean
 
 all: setup
 	@tools/build.sh $(BUILD)
@@ -23,6 +23,10 @@ test: all
 # Sanitizers, the other compiler, static analysis, long forms.
 check: all
 	tools/check.sh $(BUILD)
+
+# Lines and branches that the tests reach, a folder a line; build-coverage/coverage.html has them.
+coverage: setup
+	tools/coverage.sh
 
 # All fuzz entries for SECONDS in all (ENTRY=name: one), with clang's libFuzzer.
 fuzz: setup

@@ -61,6 +61,7 @@ step address address
 step threads threads
 step other-compiler other_compiler
 step long-forms long_forms
+step coverage tools/coverage.sh
 step fuzzing env RUNS=20000 tools/fuzz.sh
 step static-analysis static_analysis
 

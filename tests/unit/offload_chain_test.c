@@ -8,6 +8,7 @@
 #include "offload/request.h"
 
 struct fake_device {
+	u64 frames;
 	struct host_side host;
 	u32 calls[16];
 	struct offload_request *pending; /* an upload that completes later */
@@ -131,6 +132,51 @@ static void fake_forward(void *impl, struct forward_call *calls, u32 n)
 
 static const struct data_ops fake_data = {fake_send, fake_receive, fake_disconnect, fake_forward};
 
+/* The frame side adds what it is told to a sum, a power of ten a call. */
+static void fake_set_time(void *impl, u64 now_ns)
+{
+	((struct fake_device *)impl)->frames += now_ns;
+}
+
+static void fake_input(void *impl, struct rx_frame *frames, u32 n, u64 now_ns)
+{
+	((struct fake_device *)impl)->frames += n * now_ns;
+	frames[0].verdict = FRAME_CONSUMED;
+}
+
+static void fake_timers(void *impl, u64 now_ns)
+{
+	((struct fake_device *)impl)->frames += now_ns;
+}
+
+static u32 fake_events(void *impl, u64 now_ns)
+{
+	((struct fake_device *)impl)->frames += now_ns;
+	return 21;
+}
+
+static bool fake_flush(void *impl, struct tx_batch *tx, u64 now_ns)
+{
+	((struct fake_device *)impl)->frames += now_ns;
+	tx->n = 22;
+	return true;
+}
+
+static u64 fake_next_deadline(const void *impl)
+{
+	return ((const struct fake_device *)impl)->frames;
+}
+
+static void fake_link_changed(void *impl, u32 port, bool up)
+{
+	((struct fake_device *)impl)->frames += up ? port : 0;
+}
+
+static const struct frame_ops fake_frames = {
+	fake_set_time, fake_input,         fake_timers,       fake_events,
+	fake_flush,    fake_next_deadline, fake_link_changed,
+};
+
 struct fake_host {
 	u32 completed, done, indicated;
 	struct offload_request *last;
@@ -215,6 +261,7 @@ static void world_init(struct world *w)
 	                            .layer = {&fake_layer_LAYER_NEIGHBOR, &fake_layer_LAYER_PATH,
 	                                      &fake_layer_LAYER_TCP},
 	                            .data = &fake_data,
+	                            .frames = &fake_frames,
 	                            .impl = &w->fake};
 	fake_attach(&w->fake, (struct host_side){&host_table, &w->host});
 }
@@ -349,6 +396,28 @@ static void each_call_is_handed_through(void **state)
 	assert_int_equal(forward.status, STATUS_ABORTED);
 }
 
+static void each_frame_call_is_handed_through(void **state)
+{
+	struct tx_batch tx = {NULL, 0, 0};
+	struct rx_frame frames[2] = {{.verdict = FRAME_PENDING}};
+	const struct frame_ops *ops;
+	struct monitor m;
+	struct world w;
+
+	world_init(&w);
+	assert_int_equal(monitor_insert(&m, &w.device), 0);
+	ops = w.device.frames;
+	ops->set_time(w.device.impl, 1);
+	ops->input(w.device.impl, frames, 2, 10);
+	assert_int_equal(frames[0].verdict, FRAME_CONSUMED);
+	ops->timers(w.device.impl, 100);
+	assert_int_equal(ops->events(w.device.impl, 1000), 21);
+	assert_true(ops->flush(w.device.impl, &tx, 10000));
+	assert_int_equal(tx.n, 22);
+	ops->link_changed(w.device.impl, 100000, true);
+	assert_int_equal(ops->next_deadline(w.device.impl), 111121);
+}
+
 static void a_device_that_takes_no_other_host_is_refused(void **state)
 {
 	struct device_ops ops = fake_ops;
@@ -370,6 +439,7 @@ int main(void)
 		cmocka_unit_test(an_upload_completes_although_the_driver_went),
 		cmocka_unit_test(two_drivers_leave_in_order),
 		cmocka_unit_test(each_call_is_handed_through),
+		cmocka_unit_test(each_frame_call_is_handed_through),
 		cmocka_unit_test(a_device_that_takes_no_other_host_is_refused),
 	};
 
