@@ -118,20 +118,35 @@ static u64 promise_limit(const struct target *t)
 	return t->pool_bytes / 100 * t->config.oversubscription_percent;
 }
 
+u32 admit_bufs(const struct target *t, const struct target_conn *c)
+{
+	if (likely(!t->config.per_connection_pool) || (!c->recv_promised && !c->send_promised))
+		return 0;
+	return tcp_buffers_worst(c->recv_promised, c->send_promised);
+}
+
 enum status admit_promise(struct target *t, struct target_conn *c, const struct tcp_cached *s,
                           u64 *ret_detail)
 {
+	const struct target_conn wants = {.recv_promised = s->rcv_buf_bytes,
+	                                  .send_promised = s->snd_buf_bytes};
+	u64 bufs = t->bufs_promised - admit_bufs(t, c) + admit_bufs(t, &wants);
 	u64 limit = promise_limit(t);
 	u64 recv = t->recv_promised - c->recv_promised + s->rcv_buf_bytes;
 	u64 send = t->send_promised - c->send_promised + s->snd_buf_bytes;
 
-	/* Where each connection has its own, sends and receives share the pool (R64). */
 	*ret_detail = limit;
-	if (recv > limit || (t->config.per_connection_pool && recv + send > limit))
+	if (recv > limit)
 		return STATUS_NO_RECEIVE_BUFFERS;
 	if (send > limit)
 		return STATUS_NO_SEND_BUFFERS;
+	/* Where each connection has its own, what all of them can hold at worst must be there at
+	 * once (R64). The engine leaves an eighth of the pool to what arrives. */
+	*ret_detail = t->pool.count[BUF_SMALL] - t->pool.count[BUF_SMALL] / 8;
+	if (bufs > *ret_detail)
+		return STATUS_NO_RECEIVE_BUFFERS;
 	*ret_detail = 0;
+	t->bufs_promised = bufs;
 	t->recv_promised = recv;
 	t->send_promised = send;
 	c->recv_promised = s->rcv_buf_bytes;
@@ -141,6 +156,7 @@ enum status admit_promise(struct target *t, struct target_conn *c, const struct 
 
 void admit_release(struct target *t, struct target_conn *c)
 {
+	t->bufs_promised -= admit_bufs(t, c);
 	t->recv_promised -= c->recv_promised;
 	t->send_promised -= c->send_promised;
 	c->recv_promised = 0;

@@ -204,6 +204,7 @@ struct target {
 	u32 n_invalid;            /* paths and neighbors that are invalid */
 	u32 scan_at;              /* next connection that the scan looks at, NIL: no scan */
 	u64 recv_promised, send_promised;
+	u64 bufs_promised; /* small buffers, where each connection has its own (R64) */
 	u64 pool_bytes;
 	u64 now_ns;
 	u32 features;
@@ -290,6 +291,8 @@ enum status admit_cached(const struct target *t, const struct tcp_cached *c, u64
 enum status admit_promise(struct target *t, struct target_conn *c, const struct tcp_cached *s,
                           u64 *ret_detail);
 void admit_release(struct target *t, struct target_conn *c);
+/* Buffers that a connection's promises stand for at worst. */
+u32 admit_bufs(const struct target *t, const struct target_conn *c);
 void vlan_key(const struct vlan_stack *stack, struct vlan_stack *ret_key);
 
 /* -- object.c: making and freeing ---------------------------------------------------------------

@@ -53,6 +53,7 @@ static void rebuild_conns(struct target *t)
 		if (!slots_is_taken(&t->conn_slots, i))
 			continue;
 		t->paths[c->path].refs++;
+		t->bufs_promised += admit_bufs(t, c);
 		t->recv_promised += c->recv_promised;
 		t->send_promised += c->send_promised;
 		if (c->eng == NIL)
@@ -77,7 +78,7 @@ void rebuild_derived(struct target *t)
 	intern_reset(&t->macs);
 	intern_reset(&t->vlans);
 	t->n_invalid = 0;
-	t->recv_promised = t->send_promised = 0;
+	t->recv_promised = t->send_promised = t->bufs_promised = 0;
 	t->kick_head = t->kick_tail = t->starved = NIL;
 	t->push_head = t->push_tail = NIL;
 	for (u32 i = 0; i < t->config.posted; i++)

@@ -402,6 +402,7 @@ void target_usage(const struct target *t, struct target_usage *ret_usage)
 		.large_free = t->pool.n_free[BUF_LARGE],
 		.recv_bytes_promised = t->recv_promised,
 		.send_bytes_promised = t->send_promised,
+		.bufs_promised = t->bufs_promised,
 		.bytes_per_connection = connection_bytes(t),
 	};
 }

@@ -70,11 +70,14 @@ struct target_config {
 	u32 oversubscription_percent;
 	/* Posted buffers are taken from registered memory only: the host is another process. */
 	bool registered_only;
-	bool per_connection_pool; /* R64: no oversubscription, each connection's share is its own */
-	u32 features;             /* feature_bits it pretends to lack are left out; 0: all it has */
-	u64 push_timer_ns;        /* a push buffer waits this long for more; 0: 50 ms */
-	u64 reachable_ns;         /* a neighbor's confirmation is stale after; 0: 30 s (RFC 4861) */
-	u32 ask;                  /* target_ask bits */
+	/* R64: each connection has buffers of its own. Admission sets aside what it can hold at
+	 * worst, so none can take another's; no oversubscription. A refusal's detail is then the
+	 * number of small buffers that there are for all. */
+	bool per_connection_pool;
+	u32 features;      /* feature_bits it pretends to lack are left out; 0: all it has */
+	u64 push_timer_ns; /* a push buffer waits this long for more; 0: 50 ms */
+	u64 reachable_ns;  /* a neighbor's confirmation is stale after; 0: 30 s (RFC 4861) */
+	u32 ask;           /* target_ask bits */
 	struct tcp_engine_config engine; /* its tables' sizes are overwritten with those above */
 };
 
@@ -179,6 +182,7 @@ void target_stats(const struct target *t, struct target_stats *ret_stats);
 
 struct target_usage {
 	u64 recv_bytes_promised, send_bytes_promised; /* against the oversubscription */
+	u64 bufs_promised;                            /* small buffers set aside (R64) */
 	u32 connections, paths, neighbors, addresses, macs, vlans; /* in use */
 	u32 posted;                                                /* descriptors in use */
 	u32 small_free, large_free;                                /* buffers */

@@ -167,6 +167,11 @@ u32 tcp_send_room(struct tcp_engine *e, u32 conn);
 /* Bytes in the send queue that are not acknowledged (unsent ones included). */
 u32 tcp_send_pending(struct tcp_engine *e, u32 conn);
 
+/* Small buffers that a connection holds at most for so many bytes acknowledged and unread, and so
+ * many to be sent, however small the segments are that they came in. What is out of order comes on
+ * top, and is given up when the pool runs low. */
+u32 tcp_buffers_worst(u32 recv_bytes, u32 send_bytes);
+
 /* Copies out and consumes received bytes in order; returns bytes, 0 when there are none and no FIN,
  * -ESHUTDOWN at the peer's FIN once all is read. May owe a window update. */
 s64 tcp_recv(struct tcp_engine *e, u32 conn, void *to, u32 len);

@@ -20,7 +20,8 @@ enum {
 	MIN_MSS = 88,   /* below that a peer's MSS is taken for a mistake or an attack */
 	RTO_BACKOFF_MAX = 16,
 	POOL_LOW_DIVISOR = 32,
-	R1_RETRANSMITS = 3, /* RFC 9293 3.8.3 SHLD-10 */
+	R1_RETRANSMITS = 3,  /* RFC 9293 3.8.3 SHLD-10 */
+	SMALL_RECEIVE = 512, /* at most this much is copied to spare a buffer */
 };
 
 struct tcp_engine {

@@ -11,7 +11,6 @@
 enum {
 	SMALL_SEND = BUF_SMALL_BYTES, /* at most this much goes into a small buffer */
 	SEND_RESERVE_DIVISOR = 8,
-	SMALL_RECEIVE = 512, /* at most this much is copied to spare a buffer */
 };
 
 /* -- chains ------------------------------------------------------------------------------------ */
@@ -224,6 +223,13 @@ static bool copy_receive(struct tcp_engine *e, struct tcp_conn *c, u32 head, u32
 	tail->len += len;
 	buf_put(e->bufs, head);
 	return true;
+}
+
+/* Of two buffers of a receive queue that touch one holds more than SMALL_RECEIVE, or the first is
+ * full up to that; a send queue is packed but for its ends and the cut between two classes. */
+u32 tcp_buffers_worst(u32 recv_bytes, u32 send_bytes)
+{
+	return 2 * (recv_bytes / (SMALL_RECEIVE + 1) + 1) + send_bytes / BUF_SMALL_BYTES + 2;
 }
 
 void queue_receive(struct tcp_engine *e, struct tcp_conn *c, u32 head, u32 tail, u32 len)

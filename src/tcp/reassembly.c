@@ -66,10 +66,26 @@ static u32 last_of(struct tcp_engine *e, u32 buf)
 	return buf;
 }
 
+/* Copies the first buffer of a chain behind the data of `tail` where it is small: a peer that sends
+ * byte by byte in disorder must not hold a buffer for each. Returns the rest of the chain. */
+static u32 copy_first(struct tcp_engine *e, u32 tail, u32 from)
+{
+	struct buf *to = buf_at(e->bufs, tail), *b = buf_at(e->bufs, from);
+	u32 end = to->off + to->len;
+	u32 rest = b->next;
+
+	if (b->len > SMALL_RECEIVE || end + b->len > buf_capacity(e->bufs, tail) || to->refs != 1)
+		return from;
+	memcpy(buf_bytes(e->bufs, tail) + end, buf_data(e->bufs, from), b->len);
+	to->len += b->len;
+	buf_put(e->bufs, from);
+	return rest;
+}
+
 /* Appends `from` to `to`, which it touches. */
 static void merge(struct tcp_engine *e, struct tcp_conn *c, struct ooo_node *to, u32 from)
 {
-	struct ooo_node *n = ooo_at(e, from);
+	const struct ooo_node *n = ooo_at(e, from);
 	u32 tail = n->tail;
 
 	c->ooo_segs--;
@@ -77,8 +93,10 @@ static void merge(struct tcp_engine *e, struct tcp_conn *c, struct ooo_node *to,
 	to->fin |= n->fin;
 	to->next = n->next;
 	to->stamp = max_of(to->stamp, n->stamp);
+	from = copy_first(e, to->tail, from);
 	buf_at(e->bufs, to->tail)->next = from;
-	to->tail = tail;
+	if (from != NIL)
+		to->tail = tail;
 }
 
 static void drop_node(struct tcp_engine *e, struct tcp_conn *c, u32 *link)

@@ -203,17 +203,37 @@ static void send_buffers(void **state)
 	one_too_many(&config, &a, &b, b.conn, STATUS_NO_SEND_BUFFERS, 262144 / 100 * 50);
 }
 
-/* R64: a pool of its own for each connection, sends and receives together */
+static void fits(const struct target_config *config, struct tree *first, struct tree *second)
+{
+	struct world *w = world_make(config, false);
+
+	tree_offload(w, first);
+	tree_offload(w, second);
+	assert_int_equal(block_at(&second->l.list, second->conn)->status, STATUS_OK);
+	tree_upload(w, first);
+	tree_upload(w, second);
+	world_is_empty(w);
+	world_free(w);
+}
+
+/* R64: buffers of its own for each connection, at worst for both directions. */
 static void per_connection_pool(void **state)
 {
-	struct target_config config = {.bufs = {64, 2}, .per_connection_pool = true};
+	struct target_config config = {.per_connection_pool = true};
+	u32 each = tcp_buffers_worst(65536, 65536);
 	struct tree a, b;
 
-	tree_make(&a, 0);
-	tree_make(&b, 1);
-	tree_tcp(&a)->c.rcv_buf_bytes = 100000;
-	tree_tcp(&a)->c.snd_buf_bytes = 100000;
-	one_too_many(&config, &a, &b, b.conn, STATUS_NO_RECEIVE_BUFFERS, 262144 / 100 * 100);
+	/* 512 bytes are copied, so two buffers that touch hold 513 at least. */
+	assert_true(each > 2 * 65536 / 513 + 65536 / 2048 && each < 65536 / 200);
+	for (u32 enough = 0; enough < 2; enough++) {
+		config.bufs = (struct buf_pool_config){2 * each * 8 / 7 + 1 - !enough * 2, 2};
+		tree_make(&a, 0);
+		tree_make(&b, 1);
+		if (!enough)
+			one_too_many(&config, &a, &b, b.conn, STATUS_NO_RECEIVE_BUFFERS,
+			             2 * each - 1);
+	}
+	fits(&config, &a, &b);
 }
 
 /* One tree alone is refused at this block. */

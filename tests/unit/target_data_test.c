@@ -331,6 +331,61 @@ static void a_starved_send_goes_on(void **state)
 	world_free(w);
 }
 
+/* The peer's bytes [from, from + len) arrive one in a segment, the last first. */
+static void backwards(struct world *w, u32 i, u64 from, u32 len)
+{
+	static struct tx_frame frames[400];
+	struct rx_frame f;
+
+	for (u32 k = 0; k < len; k++) {
+		struct tx_batch tx = {.frames = &frames[k], .cap = 1};
+
+		peer_send(w, i, from + k, 1);
+		(void)tcp_flush(w->peer, w->now, &tx);
+		assert_int_equal(tx.n, 1);
+	}
+	for (u32 k = len; k-- > 0;) {
+		assert_int_equal(frame_copy_across(target_pool(w->t), w->peer_pool, &frames[k], &f),
+		                 0);
+		target_input(w->t, &f, 1, w->now);
+		assert_int_equal(f.verdict, FRAME_CONSUMED);
+	}
+}
+
+/* R64: with buffers of its own a connection whose application reads nothing, and whose peer sends
+ * as wastefully as it can, takes nothing from another: that one gets its whole window at once. */
+static void a_pool_of_its_own(void **state)
+{
+	u32 each = tcp_buffers_worst(65536, 65536);
+	struct target_config config = {
+		.connections = 4, .bufs = {2 * each * 8 / 7 + 2, 1}, .per_connection_pool = true};
+	struct world *w = world_with(2, &config);
+	struct buf_pool *pool = target_pool(w->t);
+	u32 all = pool->n_free[BUF_SMALL];
+	static u8 buf[65536];
+	u64 sent;
+
+	backwards(w, 0, 0, 300);
+	target_poll_events(w->t, w->now);
+	assert_in_range(all - pool->n_free[BUF_SMALL], 1, 2);
+	world_run(w, 4);
+	for (sent = 300; sent + 513 <= 65536; sent += 513) {
+		peer_send(w, 0, sent, 513);
+		world_run(w, 2);
+	}
+	assert_in_range(all - pool->n_free[BUF_SMALL], 120, each);
+	for (u32 i = 0; i + 513 <= 65536; i += 513) {
+		peer_send(w, 1, i, 513);
+		world_run(w, 2);
+	}
+	assert_int_equal(pool->exhausted[BUF_SMALL], 0);
+	assert_int_equal(do_recv(w, 0, buf, 65536, RECV_NOW, 0), sent);
+	stream_check(buf, 0, (u32)sent);
+	assert_int_equal(do_recv(w, 1, buf, 65536, RECV_NOW, 0), 65536 / 513 * 513);
+	stream_check(buf, 0, 65536 / 513 * 513);
+	world_free(w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -345,6 +400,7 @@ int main(void)
 		cmocka_unit_test(receive_indication_size),
 		cmocka_unit_test(the_pool_runs_dry),
 		cmocka_unit_test(a_starved_send_goes_on),
+		cmocka_unit_test(a_pool_of_its_own),
 	};
 
 	return RUN_TESTS(tests);
