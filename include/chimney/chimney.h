@@ -190,6 +190,13 @@ const char *chimney_status_word(uint32_t status);
 /* The sentence of a status: what it means. Never NULL; static. */
 const char *chimney_status_sentence(uint32_t status);
 
+/* The word of a reason for which a target asks for an upload, as it stands in the event log:
+ * numbers from 0 on, "unknown" behind the last. Never NULL. */
+const char *chimney_reason_word(uint32_t reason);
+
+/* What it says, why, and what to do next. Never NULL. */
+const char *chimney_reason_sentence(uint32_t reason);
+
 /* -- lanes and readiness ------------------------------------------------------------------------
  */
 

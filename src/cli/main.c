@@ -14,28 +14,51 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{"demo", demo_main, "move thousands of live connections there and back"},
-	{"explain", explain_main, "what a status means, in a sentence"},
+	{"explain", explain_main, "what a status or a reason means, in a sentence"},
 };
+
+/* The words of one kind that are wanted, all without any; how many there were. */
+static int explain(int argc, char **argv, const char *(*word)(uint32_t),
+                   const char *(*sentence)(uint32_t))
+{
+	int found = 0;
+
+	for (uint32_t i = 0; i == 0 || strcmp(word(i), "unknown"); i++) {
+		bool wanted = argc == 1;
+
+		for (int k = 1; k < argc; k++)
+			wanted |= !strcmp(argv[k], word(i));
+		if (!wanted)
+			continue;
+		found++;
+		printf("%-20s %s\n", word(i), sentence(i));
+	}
+	return found;
+}
 
 /* `chimney explain [word ...]`: all of them without a word. */
 static int explain_main(int argc, char **argv)
 {
-	int missing = argc - 1;
+	bool missing = false;
 
-	for (uint32_t i = 0; i == 0 || strcmp(chimney_status_word(i), "unknown"); i++) {
-		bool wanted = argc == 1;
+	for (int k = 1; k < argc; k++) {
+		char *one[] = {argv[0], argv[k]};
 
-		for (int k = 1; k < argc; k++)
-			wanted |= !strcmp(argv[k], chimney_status_word(i));
-		if (!wanted)
+		if (explain(2, one, chimney_status_word, chimney_status_sentence) +
+		    explain(2, one, chimney_reason_word, chimney_reason_sentence))
 			continue;
-		missing--;
-		printf("%-20s %s\n", chimney_status_word(i), chimney_status_sentence(i));
+		fprintf(stderr,
+		        "chimney explain: \"%s\" is neither a status nor a reason; run chimney "
+		        "explain for all of them\n",
+		        argv[k]);
+		missing = true;
 	}
-	if (argc == 1 || !missing)
-		return 0;
-	fprintf(stderr, "chimney explain: no such status; run chimney explain for all of them\n");
-	return 2;
+	if (argc == 1) {
+		explain(1, argv, chimney_status_word, chimney_status_sentence);
+		printf("\nreasons for which a target asks for an upload:\n");
+		explain(1, argv, chimney_reason_word, chimney_reason_sentence);
+	}
+	return missing ? 2 : 0;
 }
 
 static void usage(FILE *to)

@@ -35,9 +35,37 @@ static void log_all(struct host *h, u8 kind, u64 detail)
 	host_log(h, &(struct host_event){.kind = kind, .detail = detail});
 }
 
+/* May the device be rid of it? What it could go on with is a policy's to decide. */
+static bool granted(struct host *h, struct host_conn *c, u64 reason)
+{
+	const struct host_policy *policy = &h->env.policy;
+	struct host_candidate who;
+	enum status status;
+	u64 detail = 0;
+
+	if (!policy->grant || upload_reason_is_final((enum upload_reason)reason))
+		return true;
+	switch_candidate(h, c, &who);
+	status = policy->grant(policy->ctx, &who, (enum upload_reason)reason, &detail);
+	if (status == STATUS_OK)
+		return true;
+	h->counters.upload_requests_ignored++;
+	host_log(h, &(struct host_event){.kind = HOST_EVENT_UPLOAD_IGNORED,
+	                                 .layer = LAYER_TCP,
+	                                 .object = conn_handle(h, c),
+	                                 .reason = (u16)reason,
+	                                 .by_admin = !!(c->flags & CONN_BY_ADMIN),
+	                                 .detail = detail ? detail : status});
+	return false;
+}
+
 static void upload_requested(struct host *h, struct host_conn *c, u64 reason)
 {
 	h->counters.upload_requests++;
+	c->asked = (u8)min_of(reason, (u64)UPLOAD_REASONS);
+	c->asked_ns = host_now(h);
+	if (!granted(h, c, reason))
+		return;
 	/* Also where an administrator wanted it at the device: granted, and said (R73). */
 	host_log(h, &(struct host_event){.kind = HOST_EVENT_UPLOAD_REQUESTED,
 	                                 .layer = LAYER_TCP,

@@ -87,6 +87,7 @@ static struct host_config with_defaults(const struct host_config *config)
 {
 	struct host_config k = *config;
 
+	k.hold_off_ns = k.hold_off_ns ? k.hold_off_ns : 60 * NS_PER_S;
 	k.log_entries = k.log_entries ? k.log_entries : 1024;
 	k.chunk_max = k.chunk_max ? k.chunk_max : 256;
 	k.chunk_ns = k.chunk_ns ? k.chunk_ns : NS_PER_MS;
@@ -147,6 +148,7 @@ int host_adopt(struct host *h, u64 backend_conn, void *owner, handle *ret_conn)
 	memset(c, 0, sizeof(*c));
 	c->backend = backend_conn;
 	c->owner = owner;
+	c->asked = UPLOAD_REASONS;
 	c->path = NIL;
 	c->next = NIL;
 	c->prev = NIL;
@@ -205,6 +207,8 @@ int host_conn_info(const struct host *h, handle conn, struct host_conn_info *ret
 		.last_detail = c->last_detail,
 		.queued = c->queued,
 		.at_device = c->at_device,
+		.asked = c->asked,
+		.asked_ns = c->asked_ns,
 		.parked = c->parked,
 	};
 	if (ret_info->has_keys) {

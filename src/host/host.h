@@ -41,6 +41,9 @@ struct host_config {
 	u32 chunk_max;   /* connections of a chunk at most; 0: 256 */
 	u32 chunk_min;   /* and at least, whatever the estimate; 0: 1 */
 	u64 chunk_ns;    /* time that a chunk may take, estimated; 0: 1 ms */
+	/* What the device asked to be rid of as a poor candidate is not offloaded again by rule for
+	 * so long, so that nothing goes back and forth; by name it may. 0: 60 s. */
+	u64 hold_off_ns;
 	u64 estimate_ns; /* first estimate of what a connection costs; measured later; 0: 8 us */
 	struct hash_key hash_key;
 	bool parents_late;   /* unused paths and neighbors stay until host_reap() (R43) */
@@ -61,6 +64,12 @@ struct host_policy {
 	/* STATUS_OK, or the status to refuse with (STATUS_POLICY, ...) and its detail. NULL: all
 	 * may. Called once a connection and offload. */
 	enum status (*admit)(void *ctx, const struct host_candidate *candidate, u64 *ret_detail);
+	/* The device asks for an upload that it could do without (upload_reason_is_final() says
+	 * no). STATUS_OK grants it; another status leaves the connection at the device, and is
+	 * logged with its detail. NULL: granted (R73). What the device must be rid of is not asked.
+	 */
+	enum status (*grant)(void *ctx, const struct host_candidate *candidate,
+	                     enum upload_reason reason, u64 *ret_detail);
 	/* The link behind a port went down: true to upload what hangs below it (R75). NULL: the
 	 * connections stay where they are. */
 	bool (*upload_on_link_down)(void *ctx, u32 port);
@@ -171,6 +180,9 @@ struct host_conn_info {
 	u16 local_port, remote_port;
 	handle device; /* HANDLE_NONE in the host */
 	u32 moves;     /* times it was offloaded */
+	u8 asked;      /* enum upload_reason of the last upload that the device asked for, or
+	                * UPLOAD_REASONS: none yet */
+	u64 asked_ns;  /* and when */
 	u16 last_status;
 	u64 last_detail;
 	u32 queued;    /* posted calls that wait in the switch */
@@ -374,6 +386,7 @@ MUST_CHECK int host_snapshot(struct host *h, struct block_list *list);
 	COUNTER(uploads, "Connections uploaded.")                                              \
 	COUNTER(uploads_rolled_back, "Uploads whose import failed: the device went on.")       \
 	COUNTER(upload_requests, "Uploads that the device asked for.")                         \
+	COUNTER(upload_requests_ignored, "Of them, those that a policy did not grant.")        \
 	COUNTER(paths_offloaded, "Paths offloaded.")                                           \
 	COUNTER(paths_uploaded, "Paths uploaded.")                                             \
 	COUNTER(neighbors_offloaded, "Neighbors offloaded.")                                   \
@@ -419,9 +432,11 @@ enum host_event_kind {
 	HOST_EVENT_OFFLOAD_REFUSED,  /* reason: enum status */
 	HOST_EVENT_OFFLOAD_UNDONE,   /* reason: enum status; it goes on in the host */
 	HOST_EVENT_UPLOAD_REQUESTED, /* by the device; reason: enum upload_reason */
-	HOST_EVENT_UPLOAD_UNDONE,    /* reason: enum status; it goes on at the device */
-	HOST_EVENT_ABORTED,          /* detail: the device's cause */
-	HOST_EVENT_UPDATE_FAILED,    /* reason: enum status */
+	HOST_EVENT_UPLOAD_IGNORED, /* reason: enum upload_reason; detail: enum status of the policy
+	                            */
+	HOST_EVENT_UPLOAD_UNDONE,  /* reason: enum status; it goes on at the device */
+	HOST_EVENT_ABORTED,        /* detail: the device's cause */
+	HOST_EVENT_UPDATE_FAILED,  /* reason: enum status */
 	HOST_EVENT_INVALIDATED,
 	HOST_EVENT_NEIGHBOR_CHANGED,
 	HOST_EVENT_PATH_MTU,      /* detail: bytes */

@@ -27,6 +27,7 @@ static const char *const event_words[HOST_EVENTS] = {
 	[HOST_EVENT_OFFLOAD_REFUSED] = "offload-refused",
 	[HOST_EVENT_OFFLOAD_UNDONE] = "offload-undone",
 	[HOST_EVENT_UPLOAD_REQUESTED] = "upload-requested",
+	[HOST_EVENT_UPLOAD_IGNORED] = "upload-not-granted",
 	[HOST_EVENT_UPLOAD_UNDONE] = "upload-undone",
 	[HOST_EVENT_ABORTED] = "aborted",
 	[HOST_EVENT_UPDATE_FAILED] = "update-failed",

@@ -112,6 +112,8 @@ struct host_conn {
 	u8 dirty;
 	u8 queued_dirty;
 	u8 ask_reason;
+	u8 asked; /* by the device last, UPLOAD_REASONS: never */
+	u64 asked_ns;
 	struct tcp_const k;  /* never returned by a device (R31) */
 	struct tcp_cached c; /* the host's own (R32) */
 };

@@ -37,10 +37,12 @@ enum status host_refused(struct host *h, enum host_layer layer, const struct hos
 	return status;
 }
 
-static enum status offer(struct host *h, struct chunk *c, struct host_conn *conn, u64 *ret_detail)
+void switch_candidate(const struct host *h, const struct host_conn *conn,
+                      struct host_candidate *ret)
 {
 	const struct host_path *path = &h->path[conn->path];
-	const struct host_candidate who = {
+
+	*ret = (struct host_candidate){
 		.conn = conn_handle(h, conn),
 		.owner = conn->owner,
 		.path = &path->key,
@@ -49,10 +51,30 @@ static enum status offer(struct host *h, struct chunk *c, struct host_conn *conn
 		.remote_port = conn->remote_port,
 		.by_admin = conn->flags & CONN_BY_ADMIN,
 	};
-	enum status status = host_refused(h, HOST_SWITCH, &who);
+}
 
+/* The device found it a poor candidate not long ago. */
+static bool held_off(struct host *h, const struct host_conn *conn)
+{
+	return conn->asked < UPLOAD_REASONS &&
+	       !upload_reason_is_final((enum upload_reason)conn->asked) &&
+	       !(conn->flags & CONN_BY_ADMIN) &&
+	       host_now(h) - conn->asked_ns < h->config.hold_off_ns;
+}
+
+static enum status offer(struct host *h, struct chunk *c, struct host_conn *conn, u64 *ret_detail)
+{
+	struct host_candidate who;
+	enum status status;
+
+	switch_candidate(h, conn, &who);
+	status = host_refused(h, HOST_SWITCH, &who);
 	if (status == STATUS_OK && conn->side != HOST_IN_STACK)
 		status = STATUS_BUSY;
+	if (status == STATUS_OK && held_off(h, conn)) {
+		*ret_detail = conn->asked;
+		status = STATUS_POOR_CANDIDATE;
+	}
 	if (status == STATUS_OK && h->env.policy.admit)
 		status = h->env.policy.admit(h->env.policy.ctx, &who, ret_detail);
 	if (status != STATUS_OK)

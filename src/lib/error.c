@@ -22,6 +22,16 @@ EXPORT const char *chimney_error(void)
 	return sentence;
 }
 
+EXPORT const char *chimney_reason_word(uint32_t reason)
+{
+	return upload_reason_word((enum upload_reason)reason);
+}
+
+EXPORT const char *chimney_reason_sentence(uint32_t reason)
+{
+	return upload_reason_sentence((enum upload_reason)reason);
+}
+
 EXPORT const char *chimney_status_word(uint32_t status)
 {
 	return status < STATUSES ? status_word((enum status)status) : "unknown";

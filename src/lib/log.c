@@ -11,9 +11,16 @@ static void reason(const struct host_event *e, char *to, size_t len)
 {
 	switch (e->kind) {
 	case HOST_EVENT_UPLOAD_REQUESTED:
-		snprintf(to, len, "%s%s", upload_reason_word((enum upload_reason)e->reason),
+		snprintf(to, len, "%s%s. %s", upload_reason_word((enum upload_reason)e->reason),
 		         e->by_admin ? "; granted although an administrator had directed it there"
-		                     : "");
+		                     : "",
+		         upload_reason_sentence((enum upload_reason)e->reason));
+		return;
+	case HOST_EVENT_UPLOAD_IGNORED:
+		snprintf(to, len, "%s, and a policy keeps it there (%llu). %s",
+		         upload_reason_word((enum upload_reason)e->reason),
+		         (unsigned long long)e->detail,
+		         upload_reason_sentence((enum upload_reason)e->reason));
 		return;
 	case HOST_EVENT_OFFLOAD_REFUSED:
 	case HOST_EVENT_OFFLOAD_UNDONE:

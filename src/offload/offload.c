@@ -52,6 +52,27 @@ const char *upload_reason_word(enum upload_reason reason)
 	return (u32)reason < UPLOAD_REASONS ? reason_words[reason] : "unknown";
 }
 
+static const char *const reason_sentences[UPLOAD_REASONS] = {
+	[UPLOAD_HARDWARE_FAILURE] = "The target reported a failure: look at the device.",
+	[UPLOAD_INVALID_STATE] = "Its path or neighbor is not valid any more: look at the route.",
+	[UPLOAD_URGENT] = "Urgent data arrived, which only the host handles.",
+	[UPLOAD_TIMEOUT] = "A timer gave the path up: the peer does not answer.",
+	[UPLOAD_DEVICE] = "The target or its administrator wants it back in the host.",
+	[UPLOAD_TIME_WAIT] = "It is closed in both directions: TIME_WAIT is the host's.",
+	[UPLOAD_FIN_UNREAD] = "The peer has closed, and nobody reads what it had sent.",
+	[UPLOAD_LOW_ACTIVITY] = "It moved too few bytes to be worth its place at the target.",
+	[UPLOAD_HIGH_DROP_RATE] = "It lost too many segments: look at the path.",
+	[UPLOAD_SMALL_IO] = "The application moves too few bytes a call: use larger ones.",
+	[UPLOAD_NO_BUFFERS] = "The application posts no buffers: post some in advance.",
+	[UPLOAD_FRAGMENTATION] = "Its packets arrive in IP fragments: lower the peer's MTU.",
+	[UPLOAD_OUT_OF_ORDER] = "Too many of its segments arrive out of order: look at the path.",
+};
+
+const char *upload_reason_sentence(enum upload_reason reason)
+{
+	return (u32)reason < UPLOAD_REASONS ? reason_sentences[reason] : "Unknown reason.";
+}
+
 bool upload_reason_is_final(enum upload_reason reason)
 {
 	return reason < UPLOAD_LOW_ACTIVITY;

@@ -154,6 +154,7 @@ struct disconnect_call {
 struct forward_call {
 	handle conn;
 	struct rx_frame *frame; /* consumed when status becomes OK */
+	u16 fragments;          /* IP fragments that the host put together for it; 0: one packet */
 	u16 status;             /* out: OK, UPLOAD_IN_PROGRESS, ABORTED, STALE_HANDLE */
 };
 
@@ -214,6 +215,8 @@ enum upload_reason {
 	UPLOAD_REASONS,
 };
 const char *upload_reason_word(enum upload_reason reason);
+/* What it says, why, and what to do next. */
+const char *upload_reason_sentence(enum upload_reason reason);
 bool upload_reason_is_final(enum upload_reason reason);
 
 struct indication {

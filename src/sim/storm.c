@@ -55,6 +55,7 @@ static bool is_expected(enum status status)
 	case STATUS_BAD_STATE:
 	case STATUS_NOT_ESTABLISHED:
 	case STATUS_LAYER_REFUSED:
+	case STATUS_POOR_CANDIDATE:
 	case STATUS_NO_CONNECTIONS:
 	case STATUS_NO_PATHS:
 	case STATUS_NO_NEIGHBORS:

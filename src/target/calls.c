@@ -98,6 +98,7 @@ static bool push_send(struct target *t, struct target_conn *c, struct target_cal
 		call->done += (u32)n;
 		c->accepted += (u32)n;
 		t->stats.bytes_taken += (u64)n;
+		watch_bytes(t, c, (u32)n, true);
 		call->end = c->accepted;
 		if (call->done < call->len) {
 			if (!tcp_send_pending(t->engine, c->eng))
@@ -198,6 +199,7 @@ bool calls_fill(struct target *t, struct target_conn *c)
 
 			call->done += n > 0 ? (u32)n : 0;
 			t->stats.bytes_given += n > 0 ? (u64)n : 0;
+			watch_bytes(t, c, n > 0 ? (u32)n : 0, true);
 			drained = n <= 0 || !tcp_recv_pending(t->engine, c->eng);
 		}
 		if (!is_due(c, call, drained))

@@ -71,6 +71,7 @@ static s64 send_buffered(struct target *t, struct target_conn *c, const struct s
 		return n;
 	c->accepted += (u32)n;
 	t->stats.bytes_taken += (u64)n;
+	watch_bytes(t, c, (u32)n, true);
 	if (n < call->len) {
 		c->flags |= TC_WANT_ROOM;
 		if (!tcp_send_pending(t->engine, c->eng))
@@ -164,6 +165,7 @@ static s64 receive_now(struct target *t, struct target_conn *c, const struct rec
 	if (unlikely(n <= 0))
 		return n;
 	t->stats.bytes_given += (u64)n;
+	watch_bytes(t, c, (u32)n, false);
 	c->flags |= TC_ARMED;
 	if (c->flags & TC_FIN_SEEN) {
 		c->events |= TCP_EV_READABLE; /* the end may have come near enough to be told */
@@ -328,6 +330,9 @@ static void data_forward(void *device, struct forward_call *calls, u32 n)
 		struct target_conn *c;
 
 		calls[i].status = (u16)look_up(t, calls[i].conn, LEGAL_CALL_FORWARD, &c);
+		if (c)
+			c->activity.fragments =
+				(u16)min_of(c->activity.fragments + calls[i].fragments, 65535);
 		if (calls[i].status == STATUS_UPLOAD_IN_PROGRESS &&
 		    upload_keep(t, c, calls[i].frame)) {
 			calls[i].frame->verdict = FRAME_CONSUMED;

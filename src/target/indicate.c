@@ -316,6 +316,8 @@ void serve(struct target *t, struct target_conn *c)
 	if (c->state == OBJECT_ABORTED)
 		return;
 	may = legal_verdict(conn_state(t, c), LEGAL_CALL_INDICATE);
+	if (unlikely(events & (TCP_EV_LOSS | TCP_EV_DISORDER)))
+		watch_events(t, c, events);
 	if (events & TCP_EV_PUSH)
 		c->flags |= TC_PUSHED;
 	if (events & TCP_EV_FIN)
@@ -383,6 +385,8 @@ u32 target_poll_events(struct target *t, u64 now_ns)
 	}
 	if (unlikely(t->scan_at != NIL))
 		invalidate_scan(t);
+	if (unlikely(t->config.watch.period_ns))
+		watch_scan(t);
 	if (unlikely(t->n_uploads))
 		uploads_run(t);
 	tell_host(t);
@@ -431,7 +435,7 @@ bool target_flush(struct target *t, struct tx_batch *tx, u64 now_ns)
 
 u64 target_next_deadline(const struct target *t)
 {
-	u64 at = tcp_next_deadline(t->engine);
+	u64 at = min_of(tcp_next_deadline(t->engine), watch_deadline(t));
 
 	if (t->kick_head != NIL || t->scan_at != NIL || t->n_acks || t->done.n || t->ind.n)
 		return 0;

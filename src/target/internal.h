@@ -56,6 +56,21 @@ enum conn_flag {
 	TC_STARVED = 1 << 12,  /* on the list of those that wait for buffers, not for ACKs */
 };
 
+/* What a connection did in this period (watch.c). */
+struct target_activity {
+	u64 quiet_until_ns; /* no request before */
+	u32 bytes, calls;
+	u32 unposted;
+	u32 disorder;
+	u16 losses;
+	u16 fragments;
+	u8 row;     /* bad periods in a row before this one, with the same reason */
+	u8 reason;  /* enum upload_reason */
+	u8 watched; /* since the beginning of the period */
+	u8 pad;
+};
+_Static_assert(sizeof(struct target_activity) == 32, "");
+
 /* A connection. The first line is what calls and events touch. */
 struct target_conn {
 	handle host;
@@ -85,8 +100,8 @@ struct target_conn {
 	u8 pad1;
 	u32 starved_next;
 	u32 upload_block;
-	u32 pad3;
-	u64 pad2[4];
+	u32 pad2;
+	struct target_activity activity;
 } ALIGNED(64);
 _Static_assert(offsetof(struct target_conn, push_at_ns) == 64, "first line");
 _Static_assert(sizeof(struct target_conn) == 128, "two lines");
@@ -203,6 +218,8 @@ struct target {
 	u32 push_head, push_tail; /* connections whose push timer runs, in order of time */
 	u32 n_invalid;            /* paths and neighbors that are invalid */
 	u32 scan_at;              /* next connection that the scan looks at, NIL: no scan */
+	u32 watch_at;             /* the same of watch.c */
+	u64 watch_next_ns;
 	u64 recv_promised, send_promised;
 	u64 bufs_promised; /* small buffers, where each connection has its own (R64) */
 	u64 pool_bytes;
@@ -350,6 +367,28 @@ void uploads_run(struct target *t);
 void uploads_stop(struct target *t);
 /* Next stretch of the scan for connections that hang on something invalid. */
 void invalidate_scan(struct target *t);
+
+/* -- watch.c -------------------------------------------------------------------------------------
+ */
+
+/* Looks at what connections did, when a period is over; when the next one is. */
+void watch_scan(struct target *t);
+u64 watch_deadline(const struct target *t);
+/* Bytes that a call moved. */
+static inline void watch_bytes(struct target *t, struct target_conn *c, u32 bytes, bool posted)
+{
+	if (likely(!t->config.watch.period_ns))
+		return;
+	c->activity.bytes += bytes;
+	c->activity.calls++;
+	c->activity.unposted += posted ? 0 : bytes;
+}
+
+static inline void watch_events(struct target *t, struct target_conn *c, u32 events)
+{
+	c->activity.losses += !!(events & TCP_EV_LOSS);
+	c->activity.disorder += !!(events & TCP_EV_DISORDER);
+}
 
 /* -- calls.c: posted calls ----------------------------------------------------------------------
  */

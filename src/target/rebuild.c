@@ -89,6 +89,7 @@ void rebuild_derived(struct target *t)
 	calls_rebuild(t);
 	if (t->n_invalid)
 		t->scan_at = 0;
+	t->watch_at = NIL;
 }
 
 /* -- after the owner died -----------------------------------------------------------------------

@@ -41,6 +41,8 @@ void target_config_defaults(struct target_config *c)
 	c->features = (c->features ? c->features : ALL_FEATURES) & ALL_FEATURES;
 	c->push_timer_ns = c->push_timer_ns ? c->push_timer_ns : 50 * NS_PER_MS;
 	c->reachable_ns = c->reachable_ns ? c->reachable_ns : 30 * NS_PER_S;
+	c->watch.periods = or_default(c->watch.periods, 3);
+	c->watch.quiet_ns = c->watch.quiet_ns ? c->watch.quiet_ns : 60 * NS_PER_S;
 	c->engine.max_connections = c->connections;
 	c->engine.max_paths = c->paths;
 	c->engine.max_neighbors = c->neighbors;
@@ -151,7 +153,7 @@ static int setup(struct target *t, void *arena, const struct target_config *conf
 	t->pool_bytes = (u64)c.bufs.small * BUF_SMALL_BYTES + (u64)c.bufs.large * BUF_LARGE_BYTES;
 	t->kick_head = t->kick_tail = t->starved = NIL;
 	t->push_head = t->push_tail = NIL;
-	t->scan_at = NIL;
+	t->scan_at = t->watch_at = NIL;
 	return 0;
 }
 

@@ -50,6 +50,23 @@ enum target_ask {
 		1 << 1, /* R1 of RFC 9293 3.8.3 passed: the path may be dead (R74) */
 };
 
+/*
+ * What makes the target ask for the upload of a connection that it could go on with (semantics 1):
+ * what the connection did in a period, against thresholds. 0 switches a threshold off; all are off
+ * by default. Bytes and calls are those of the application; the reason is in the brackets.
+ */
+struct target_watch_config {
+	u64 period_ns;      /* 0: nothing is measured */
+	u32 low_bytes;      /* fewer bytes than that, both ways (low activity) */
+	u32 losses;         /* so many recoveries and timeouts (high drop rate) */
+	u32 small_bytes;    /* fewer bytes a call on average (small I/O) */
+	u32 unposted_bytes; /* so many received bytes found nothing posted (no buffers posted) */
+	u32 fragments;      /* so many IP fragments, put together by the host (fragmentation) */
+	u32 disorder;       /* so many batches with segments out of order (out of order) */
+	u32 periods;        /* in a row, before it asks; 0: 3 */
+	u64 quiet_ns;       /* before it asks again what the host did not grant; 0: 60 s */
+};
+
 /* A zero means the default in the comment. */
 struct target_config {
 	u32 connections;             /* 0: 16384 */
@@ -78,6 +95,7 @@ struct target_config {
 	u64 push_timer_ns; /* a push buffer waits this long for more; 0: 50 ms */
 	u64 reachable_ns;  /* a neighbor's confirmation is stale after; 0: 30 s (RFC 4861) */
 	u32 ask;           /* target_ask bits */
+	struct target_watch_config watch;
 	struct tcp_engine_config engine; /* its tables' sizes are overwritten with those above */
 };
 

@@ -109,6 +109,7 @@ static bool out_of_order(struct tcp_engine *e, struct tcp_conn *c, const struct 
 		buf = NIL;
 	}
 	reassembly_insert(e, c, t->seq, buf, t->len, t->fin);
+	conn_event(e, c, TCP_EV_DISORDER);
 	return true;
 }
 

@@ -36,6 +36,7 @@ static void inflate(struct tcp_conn *c, u32 segs)
 static void enter_fast(struct tcp_engine *e, struct tcp_conn *c)
 {
 	e->n.fast_recoveries++;
+	conn_event(e, c, TCP_EV_LOSS);
 	tcp_cc_lost(c, e->now_ns);
 	c->cwnd_bytes = c->ssthresh_bytes;
 	c->recovery = TCP_RECOVERY_FAST;

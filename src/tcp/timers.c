@@ -90,6 +90,7 @@ static void backed_off(struct tcp_engine *e, struct tcp_conn *c)
 	c->rto_backoff = (u8)min_of(c->rto_backoff + 1, (int)RTO_BACKOFF_MAX);
 	count_up(&c->retransmit_count);
 	e->n.timeouts++;
+	conn_event(e, c, TCP_EV_LOSS);
 	if (c->retransmit_count >= R1_RETRANSMITS && !(c->flags & CONN_R1_SAID)) {
 		c->flags |= CONN_R1_SAID;
 		conn_event(e, c, TCP_EV_SOFT_ERROR);

@@ -107,10 +107,15 @@ def simulated(chimney, connections):
 
 def bad_calls(chimney):
     for words in (["demo", "-n", "0"], ["demo", "-n", "many"], ["demo", "stray"], ["nonsense"],
-                  ["explain", "nonsense"]):
+                  ["explain", "nonsense"], ["explain", "policy", "nonsense"]):
         done = subprocess.run([chimney, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 2, words
         assert done.stderr, words
+    for words, lines in ((["policy", "small-io"], 2), ([], 40)):
+        done = subprocess.run([chimney, "explain", *words], capture_output=True, text=True,
+                              check=True)
+        assert len(done.stdout.splitlines()) >= lines, done.stdout
+        assert all(word in done.stdout for word in ("policy", "small-io")), done.stdout
 
 
 def main():

@@ -62,7 +62,9 @@ static void words_are_distinct(void **state)
 	for (u32 i = 0; i < UPLOAD_REASONS; i++) {
 		for (u32 j = 0; j < i; j++)
 			assert_string_not_equal(upload_reason_word(i), upload_reason_word(j));
+		assert_string_not_equal(upload_reason_sentence(i), "Unknown reason.");
 	}
+	assert_string_equal(upload_reason_sentence(UPLOAD_REASONS), "Unknown reason.");
 	assert_string_equal(upload_reason_word(UPLOAD_REASONS), "unknown");
 	assert_string_equal(upload_reason_word(UPLOAD_URGENT), "urgent-data");
 	for (u32 i = 0; i < 15; i++) {
