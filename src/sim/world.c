@@ -94,7 +94,8 @@ static struct machine_config machine_config(struct world *w, u32 side)
 	                 .options = TCP_OPT_SACK | TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE,
 	                 .rcv_wscale = WORLD_WSCALE,
 	                 .mss = 1460,
-	                 .ip_id_confined = true},
+	                 .ip_id_confined = true,
+	                 .no_resets = true}, /* MSL is short here: FINs may be sent again later */
 		.target = {.connections =
 	                           k->target_connections ? k->target_connections : k->conns + 8,
 	                   .bufs = {.small = k->small_buffers ? k->small_buffers : 64 * k->conns,

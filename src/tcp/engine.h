@@ -142,7 +142,9 @@ struct tcp_open_params {
 	u16 remote_port;
 	u8 options; /* tcp_option_bits offered or accepted */
 	u8 rcv_wscale;
-	u16 mss; /* announced */
+	u16 mss;      /* announced */
+	bool has_iss; /* begin with `iss`: beyond what an earlier connection sent (RFC 6191) */
+	tcp_seq iss;
 	struct tcp_cached settings;
 };
 

@@ -53,6 +53,8 @@ static int open_conn(struct tcp_engine *e, const struct tcp_open_params *params,
 	}
 	conn_apply_settings(e, c, &params->settings);
 	draw_numbers(e, c);
+	if (params->has_iss)
+		c->iss = params->iss;
 	start_sending(e, c);
 	*ret = c;
 	return 0;

@@ -109,6 +109,8 @@ enum wire_reason wire_icmp_parse(const struct wire_ip *ip, const u8 *p, u32 len,
 	}
 	if (ret_icmp->kind == WIRE_ICMP_TOO_BIG)
 		ret_icmp->mtu = ip->version == 6 ? wire_get32(p + 4) : wire_get16(p + 6);
+	if (ret_icmp->kind == WIRE_ICMP_PARAMETER_PROBLEM)
+		ret_icmp->pointer = ip->version == 6 ? wire_get32(p + 4) : p[4];
 	return quote_parse(ip, ret_icmp);
 }
 
@@ -131,6 +133,10 @@ u32 wire_icmp_write(u8 *to, const struct wire_ip *ip, const struct wire_icmp *ic
 		wire_put32(to + 4, icmp->mtu);
 	} else if (icmp->kind == WIRE_ICMP_TOO_BIG) {
 		wire_put16(to + 6, (u16)icmp->mtu);
+	} else if (icmp->kind == WIRE_ICMP_PARAMETER_PROBLEM && ip->version == 6) {
+		wire_put32(to + 4, icmp->pointer);
+	} else if (icmp->kind == WIRE_ICMP_PARAMETER_PROBLEM) {
+		to[4] = (u8)icmp->pointer;
 	}
 	if (data)
 		memmove(to + WIRE_ICMP_BYTES, icmp->data, data);

@@ -32,6 +32,7 @@ struct wire_icmp {
 	u8 code;
 	u8 has_flow; /* an error that quotes enough of a TCP segment */
 	u32 mtu;
+	u32 pointer; /* of a parameter problem: the byte at fault; IPv4 has 8 bits for it */
 	u16 echo_id;
 	u16 echo_seq;
 	const u8 *data; /* echo data, or the quoted datagram; within the bytes that were parsed */

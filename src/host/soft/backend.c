@@ -88,20 +88,25 @@ static bool can_move(u8 state)
 static void inspect_one(struct soft *s, struct move *m)
 {
 	const struct soft_conn *c = soft_find(s, m->conn);
-	const struct soft_route_entry *r = c ? soft_find_route(s, &c->remote) : NULL;
+	const struct soft_route_entry *r = c ? &s->route[c->route] : NULL;
+	const struct soft_neighbor_entry *n = r ? &s->neighbor[r->neighbor] : NULL;
 
 	if (!c || c->eng == NIL || !can_move(tcp_conn_state(s->engine, c->eng))) {
 		fail(m, STATUS_NOT_ESTABLISHED, 0);
 		return;
 	}
+	/* A device cannot ask for an address. */
+	if (n->state == SOFT_NONE || n->state == SOFT_INCOMPLETE) {
+		fail(m, STATUS_NO_NEIGHBOR, 0);
+		return;
+	}
 	(void)!soft_path_key(s, &c->remote, &m->path);
-	(void)!soft_neighbor_key(s, &s->neighbor[r->neighbor].next_hop, &m->neighbor,
-	                         m->neighbor_state);
+	(void)!soft_neighbor_key(s, &n->next_hop, &m->neighbor, m->neighbor_state);
 	m->local_port = c->local_port;
 	m->remote_port = c->remote_port;
 	if (m->path_state) {
 		*m->path_state = (struct path_state){
-			.k = {.local_addr = s->config.local,
+			.k = {.local_addr = m->path.local,
 		              .remote_addr = c->remote,
 		              .ip_id_start = r->ip_id_start,
 		              .ip_id_confined = s->config.ip_id_confined},
@@ -223,11 +228,10 @@ static void release(void *backend, struct move *moves, u32 n)
 static void import_one(struct soft *s, struct move *m, struct buf_pool *pool)
 {
 	struct soft_conn *c = soft_find(s, m->conn);
-	const struct soft_route_entry *r = c ? soft_find_route(s, &c->remote) : NULL;
 	struct tcp_state state = *m->tcp;
 	int err;
 
-	if (!r || fails(s, SOFT_FAULT_IMPORT)) {
+	if (!c || fails(s, SOFT_FAULT_IMPORT)) {
 		fail(m, STATUS_FAILED, EIO);
 		return;
 	}
@@ -235,7 +239,7 @@ static void import_one(struct soft *s, struct move *m, struct buf_pool *pool)
 		fail(m, STATUS_NO_MEMORY, 0);
 		return;
 	}
-	err = tcp_conn_import(s->engine, &state, r->path, s->now_ns, &c->eng);
+	err = tcp_conn_import(s->engine, &state, s->route[c->route].path, s->now_ns, &c->eng);
 	if (err) {
 		put_data(s->pool, &state.d);
 		c->eng = NIL;
@@ -243,6 +247,8 @@ static void import_one(struct soft *s, struct move *m, struct buf_pool *pool)
 		return;
 	}
 	s->of_engine[c->eng] = (u32)m->conn;
+	if (state.d.state == TCP_TIME_WAIT)
+		soft_list_add(s, c, LIST_TIME_WAIT);
 	s->counters.imports++;
 }
 

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Routes: prefixes lead to next hops, and each remote address that is talked to gets a path of the
+ * engine. Paths that no connection names are given up when room is needed.
+ */
+#include <errno.h>
+
+#include "host/soft/priv.h"
+
+enum {
+	IP_ID_HALF = 32768,
+	MAPPED_BITS = 96,
+	ADDR_BITS = 128,
+};
+
+u32 soft_route_index(const struct soft *s, const struct soft_route_entry *r)
+{
+	return (u32)(r - s->route);
+}
+
+struct soft_route_entry *soft_find_route(const struct soft *s, const struct ip_addr *remote)
+{
+	for (u32 i = 0; i < s->config.engine.max_paths; i++) {
+		if (s->route[i].used && ip_addr_eq(&s->route[i].remote, remote))
+			return &s->route[i];
+	}
+	return NULL;
+}
+
+static bool in_prefix(const struct soft_prefix *p, const struct ip_addr *addr)
+{
+	u32 bytes = p->bits / 8, rest = p->bits % 8;
+
+	if (memcmp(p->prefix.b, addr->b, bytes))
+		return false;
+	return !rest || !((p->prefix.b[bytes] ^ addr->b[bytes]) >> (8 - rest));
+}
+
+static const struct soft_prefix *find_prefix(const struct soft *s, const struct ip_addr *remote)
+{
+	const struct soft_prefix *best = NULL;
+
+	for (u32 i = 0; i < s->n_prefixes; i++) {
+		const struct soft_prefix *p = &s->prefix[i];
+
+		if (in_prefix(p, remote) && ip_addr_is_v4(remote) == ip_addr_is_v4(&p->prefix) &&
+		    (!best || p->bits > best->bits))
+			best = p;
+	}
+	return best;
+}
+
+int soft_prefix(struct soft *s, const struct ip_addr *prefix, u32 len,
+                const struct ip_addr *gateway, u32 mtu, u32 port)
+{
+	struct soft_prefix *p = &s->prefix[s->n_prefixes];
+	u32 bits = ip_addr_is_v4(prefix) ? len + MAPPED_BITS : len;
+
+	if (bits > ADDR_BITS || port >= TCP_PORTS_MAX ||
+	    (gateway && ip_addr_is_v4(gateway) != ip_addr_is_v4(prefix)))
+		return -EINVAL;
+	if (s->n_prefixes == s->config.max_prefixes)
+		return -ENOSPC;
+	*p = (struct soft_prefix){
+		.prefix = *prefix, .bits = bits, .mtu = mtu, .port = port, .on_link = !gateway};
+	if (gateway)
+		p->gateway = *gateway;
+	s->n_prefixes++;
+	return 0;
+}
+
+/* -- paths ------------------------------------------------------------------------------------- */
+
+static struct path_state path_state(const struct soft *s, const struct soft_route_entry *r)
+{
+	return (struct path_state){
+		.k = {.local_addr = *soft_local_for(s, &r->remote),
+	              .remote_addr = r->remote,
+	              .ip_id_start = r->ip_id_start,
+	              .ip_id_confined = s->config.ip_id_confined},
+		.c = {.path_mtu = r->mtu},
+	};
+}
+
+/* Our own half begins where the device's ends (R61). */
+static int add_path(struct soft *s, struct soft_route_entry *r)
+{
+	struct path_state state = path_state(s, r);
+
+	state.k.ip_id_start = (u16)(r->ip_id_start + IP_ID_HALF);
+	state.d.next_ip_id = state.k.ip_id_start;
+	return tcp_path_add(s->engine, &state, s->neighbor[r->neighbor].eng, &r->path);
+}
+
+/* A free entry, or the one that nobody has asked for for longest. */
+static struct soft_route_entry *free_entry(struct soft *s)
+{
+	struct soft_route_entry *oldest = NULL;
+
+	for (u32 i = 0; i < s->config.engine.max_paths; i++) {
+		struct soft_route_entry *r = &s->route[i];
+
+		if (!r->used)
+			return r;
+		if (r->conns || r->by_caller)
+			continue;
+		if (!oldest || r->used_ns < oldest->used_ns)
+			oldest = r;
+	}
+	if (!oldest || tcp_path_remove(s->engine, oldest->path))
+		return NULL;
+	s->routes_dirty -= oldest->mtu_changed;
+	oldest->used = false;
+	return oldest;
+}
+
+static int make_path(struct soft *s, const struct ip_addr *remote, u32 neighbor, u32 mtu,
+                     struct soft_route_entry **ret)
+{
+	struct soft_route_entry *r = free_entry(s);
+	int err;
+
+	if (!soft_local_for(s, remote))
+		return -ENOENT;
+	if (!r)
+		return -ENOSPC;
+	*r = (struct soft_route_entry){
+		.remote = *remote, .neighbor = neighbor, .mtu = mtu, .link_mtu = mtu};
+	/* The same each time: a path that comes again keeps its halves. */
+	r->ip_id_start = (u16)hash_bytes(&s->key, remote->b, sizeof(remote->b));
+	pmtu_init(s, r);
+	err = add_path(s, r);
+	if (err)
+		return err;
+	r->used = true;
+	r->used_ns = s->now_ns;
+	*ret = r;
+	return 0;
+}
+
+struct soft_route_entry *soft_way(struct soft *s, const struct ip_addr *remote)
+{
+	struct soft_route_entry *r = soft_find_route(s, remote);
+	const struct soft_prefix *p;
+	struct soft_neighbor_entry *n;
+
+	if (r) {
+		r->used_ns = s->now_ns;
+		return r;
+	}
+	p = find_prefix(s, remote);
+	if (!p)
+		return NULL;
+	n = neighbor_get(s, p->on_link ? remote : &p->gateway, p->port);
+	if (!n || make_path(s, remote, (u32)(n - s->neighbor), p->mtu, &r))
+		return NULL;
+	return r;
+}
+
+int soft_route(struct soft *s, const struct ip_addr *remote, const struct ip_addr *next_hop,
+               u32 mtu)
+{
+	const struct soft_neighbor_entry *n = neighbor_find(s, next_hop);
+	struct soft_route_entry *r = soft_find_route(s, remote);
+	int err;
+
+	if (!n)
+		return -ENOENT;
+	if (!r) {
+		err = make_path(s, remote, (u32)(n - s->neighbor), mtu, &r);
+		if (!err)
+			r->by_caller = true;
+		return err;
+	}
+	r->by_caller = true;
+	r->mtu = r->link_mtu = mtu;
+	r->neighbor = (u32)(n - s->neighbor);
+	pmtu_init(s, r);
+	tcp_path_update(s->engine, r->path, &(struct path_cached){.path_mtu = mtu});
+	tcp_path_set_neighbor(s->engine, r->path, n->eng);
+	return 0;
+}
+
+int soft_path_key(const struct soft *s, const struct ip_addr *remote, struct path_key *ret_key)
+{
+	const struct soft_route_entry *r = soft_find_route(s, remote);
+
+	if (!r)
+		return -ENOENT;
+	*ret_key = (struct path_key){.local = *soft_local_for(s, remote), .remote = *remote};
+	return 0;
+}
+
+int soft_path_info(const struct soft *s, const struct ip_addr *remote,
+                   struct soft_path_info *ret_info)
+{
+	const struct soft_route_entry *r = soft_find_route(s, remote);
+
+	if (!r)
+		return -ENOENT;
+	*ret_info = (struct soft_path_info){
+		.mtu = r->mtu, .search_high = r->search_high, .probe_bytes = r->probe_bytes};
+	return 0;
+}
