@@ -48,7 +48,7 @@ void mover_retry(struct host *h)
 
 u64 host_next_deadline(const struct host *h)
 {
-	return h->again.head == NIL ? UINT64_MAX : h->again_ns;
+	return min_of(h->again.head == NIL ? UINT64_MAX : h->again_ns, fragments_deadline(h));
 }
 
 void mover_ask_path(struct host *h, u32 path)

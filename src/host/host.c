@@ -127,6 +127,7 @@ struct host *host_init(void *mem, const struct host_config *config, const struct
 	h->estimate_ns[0] = h->config.estimate_ns;
 	h->estimate_ns[1] = h->config.estimate_ns;
 	park_init(h);
+	fragments_init(h);
 	return h;
 }
 

@@ -234,8 +234,9 @@ MUST_CHECK int host_memory_remove(struct host *h, void *base);
 /*
  * Frames that the device or the lane gave back (FRAME_TO_HOST): of a connection in a move they are
  * parked, in order; of a connection in the chimney that came by another way (R39) they are
- * forwarded; all others are handed to the host's stack at once. The host takes the buffers over:
- * every verdict is FRAME_CONSUMED afterwards.
+ * forwarded; all others are handed to the host's stack at once. IP fragments of TCP are put
+ * together first, while anything is offloaded (R53). The host takes the buffers over: every verdict
+ * is FRAME_CONSUMED afterwards.
  */
 void host_frames(struct host *h, struct rx_frame *frames, u32 n);
 
@@ -301,7 +302,7 @@ enum host_progress {
 enum host_progress host_step(struct host *h);
 
 /* When host_step() has something to do by itself; UINT64_MAX: never. An upload that the device
- * asked for and that had to be undone is tried again after a while. */
+ * asked for and that had to be undone is tried again after a while; fragments wait for so long. */
 u64 host_next_deadline(const struct host *h);
 
 /* Steps until nothing is left to do, waiting by env.wait. -EDEADLK: the device has not completed
@@ -405,6 +406,8 @@ MUST_CHECK int host_snapshot(struct host *h, struct block_list *list);
 	COUNTER(frames_forwarded, "Parked frames and strays handed to the device.")            \
 	COUNTER(frames_kept, "Forwarded frames that came back with an upload.")                \
 	COUNTER(frames_injected, "Frames handed to the host's stack.")                         \
+	COUNTER(fragments_joined, "IP fragments that became segments of offloaded flows.")     \
+	COUNTER(fragments_given_up, "IP fragments that did not: twice, overlapping, alone.")   \
 	COUNTER(frames_not_parked, "Frames dropped because too many were parked.")             \
 	COUNTER(frames_not_taken, "Frames dropped because the host's stack took them not.")    \
 	COUNTER(stale, "Completions and indications of objects that are gone.")                \

@@ -345,6 +345,7 @@ enum host_progress host_step(struct host *h)
 	enum host_progress progress = HOST_IDLE;
 
 	park_late(h);
+	fragments_expire(h);
 	mover_retry(h);
 	if (h->next && h->next->phase == CHUNK_RESERVING) {
 		if (go_on(h, h->next) == HOST_WAITING)

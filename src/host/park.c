@@ -148,7 +148,7 @@ void park_late(struct host *h)
 	}
 }
 
-static void inject_all(struct host *h, struct rx_frame *frames, u32 n)
+void park_to_stack(struct host *h, struct rx_frame *frames, u32 n)
 {
 	u32 taken = 0;
 
@@ -180,7 +180,7 @@ void park_inject(struct host *h, struct host_conn *c)
 	u32 n;
 
 	while ((n = unpark(h, c, frames, DATA_BATCH)))
-		inject_all(h, frames, n);
+		park_to_stack(h, frames, n);
 }
 
 void park_drop(struct host *h, struct host_conn *c)
@@ -209,13 +209,15 @@ static void forwarded(struct host *h, struct forward_call *call)
 }
 
 /* Forwards; frames that the device could not take are parked again. */
-static void forward(struct host *h, struct host_conn *c, struct rx_frame *frames, u32 n)
+static void forward(struct host *h, struct host_conn *c, struct rx_frame *frames, u32 n,
+                    u16 fragments)
 {
 	struct forward_call calls[DATA_BATCH];
 
 	for (u32 i = 0; i < n; i++) {
 		frames[i].verdict = FRAME_CONSUMED;
-		calls[i] = (struct forward_call){.conn = c->device, .frame = &frames[i]};
+		calls[i] = (struct forward_call){
+			.conn = c->device, .frame = &frames[i], .fragments = fragments};
 	}
 	h->env.device->data->forward(host_device(h), calls, n);
 	for (u32 i = 0; i < n; i++) {
@@ -233,7 +235,7 @@ void park_forward(struct host *h, struct host_conn *c)
 	while (left) {
 		u32 n = unpark(h, c, frames, min_of(left, (u32)DATA_BATCH));
 
-		forward(h, c, frames, n);
+		forward(h, c, frames, n, 0);
 		left -= n;
 	}
 }
@@ -266,6 +268,14 @@ static bool may_forward(const struct host *h, const struct host_conn *c)
 	       chunk->phase == CHUNK_UPLOADING && !chunk->completed && chunk->request.cap_kept;
 }
 
+void park_place(struct host *h, struct host_conn *c, struct rx_frame *frame, u16 fragments)
+{
+	if (may_forward(h, c))
+		forward(h, c, frame, 1, fragments);
+	else
+		park(h, c, frame);
+}
+
 void host_frames(struct host *h, struct rx_frame *frames, u32 n)
 {
 	struct rx_frame batch[DATA_BATCH];
@@ -274,19 +284,19 @@ void host_frames(struct host *h, struct rx_frame *frames, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		struct host_conn *c = owner(h, &frames[i]);
 
-		if (c && may_forward(h, c)) {
-			forward(h, c, &frames[i], 1);
-		} else if (c && c->side != HOST_IN_STACK) {
-			park(h, c, &frames[i]);
+		if (c && c->side != HOST_IN_STACK) {
+			park_place(h, c, &frames[i], 0);
+		} else if (!c && fragments_take(h, &frames[i])) {
+			/* It waits for the others of its datagram. */
 		} else {
 			batch[waiting++] = frames[i];
 			if (waiting == DATA_BATCH) {
-				inject_all(h, batch, waiting);
+				park_to_stack(h, batch, waiting);
 				waiting = 0;
 			}
 		}
 		frames[i].verdict = FRAME_CONSUMED;
 	}
 	if (waiting)
-		inject_all(h, batch, waiting);
+		park_to_stack(h, batch, waiting);
 }

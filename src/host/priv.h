@@ -8,6 +8,9 @@
 #include "host/host.h"
 #include "offload/legal.h"
 
+/* Fragments wait so long for the rest of their datagram. */
+#define FRAGMENT_NS (30ull * NS_PER_S)
+
 enum {
 	INSPECT_BATCH = 64,
 	DATA_BATCH = 64,
@@ -16,6 +19,8 @@ enum {
 	CHUNKS = 2,          /* one is moved while the next is on hold */
 	KEPT_MAX = 64,       /* forwarded frames that the device may keep during an upload (R41) */
 	INSIDE_MAX = 64,     /* receive buffers that travel inside one request (R108) */
+	DATAGRAMS_MAX = 16,  /* that are put together from fragments at a time */
+	FRAGMENTS_MAX = 64,  /* of all of them */
 	REGIONS_MAX = 64,    /* pieces of registered memory */
 };
 
@@ -146,6 +151,25 @@ struct parked {
 	u32 next;
 };
 
+/* A fragment that waits for the others (fragments.c). */
+struct host_fragment {
+	struct rx_frame frame;
+	u32 next;     /* by offset */
+	u32 off, len; /* of its payload in the datagram */
+	u16 skip;     /* bytes of headers in front of it */
+};
+
+struct host_datagram {
+	struct ip_addr src, dst;
+	u64 until_ns;
+	u32 id;
+	u32 first;
+	u32 n, bytes; /* that are there */
+	u32 total;    /* 0: not known yet */
+	u8 version;
+	bool used;
+};
+
 /* How an entry of a chunk fares; bits, so that several can be picked at once. */
 enum entry_stage {
 	ENTRY_OUT = 0,          /* decided */
@@ -240,6 +264,10 @@ struct host {
 	u32 n_parked;
 	struct fifo late; /* frames that the host's stack did not take at once */
 	bool parked_full; /* logged already */
+
+	struct host_datagram datagram[DATAGRAMS_MAX];
+	struct host_fragment fragment[FRAGMENTS_MAX];
+	u32 fragment_free;
 
 	struct chunk chunk[CHUNKS];
 	struct chunk *current, *next;
@@ -474,8 +502,22 @@ void park_forward(struct host *h, struct host_conn *conn);
 void park_inject(struct host *h, struct host_conn *conn);
 void park_drop(struct host *h, struct host_conn *conn);
 void park_late(struct host *h);
+/* A frame of a connection that is not the host stack's; `fragments` that it was joined from. */
+void park_place(struct host *h, struct host_conn *conn, struct rx_frame *frame, u16 fragments);
+/* To the host's stack, at once or later. */
+void park_to_stack(struct host *h, struct rx_frame *frames, u32 n);
 /* What the device kept during an upload stands before what was parked since (R41). */
 void park_kept(struct host *h, struct chunk *c);
+
+/* -- fragments.c -------------------------------------------------------------------------------
+ */
+
+void fragments_init(struct host *h);
+/* True: it is a fragment that may be one of ours, and its buffers are taken over. */
+bool fragments_take(struct host *h, struct rx_frame *frame);
+/* Those whose time is over, and when it is for the first. */
+void fragments_expire(struct host *h);
+u64 fragments_deadline(const struct host *h);
 
 /* -- device.c ---------------------------------------------------------------------------------- */
 

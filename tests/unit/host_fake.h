@@ -15,6 +15,7 @@
 #include "state/block.h"
 #include "wire/ethernet.h"
 #include "wire/ip.h"
+#include "wire/parse.h"
 #include "wire/tcp.h"
 
 enum {
@@ -85,6 +86,9 @@ struct fake {
 	int memory_error; /* what registration answers */
 	u32 forwarded[FAKE_FRAMES], n_forwarded;
 	u16 forward_status;
+	u8 joined[8192]; /* the last forwarded frame, its length, and what it was made of */
+	u32 joined_len, joined_fragments;
+	bool joined_ok; /* it parses, and its checksum is right */
 	struct send_call sends[FAKE_DATA];
 	struct recv_call recvs[FAKE_DATA];
 	u32 n_sends, n_recvs, buffered_sends;

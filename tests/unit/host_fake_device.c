@@ -431,6 +431,21 @@ static bool keep(struct fake *f, const struct forward_call *call)
 	return false;
 }
 
+static void note_joined(struct fake *f, const struct forward_call *call)
+{
+	struct wire_tcp_segment seg;
+	const struct rx_frame *frame = call->frame;
+
+	f->joined_len = buf_chain_copy(&f->pool, frame->buf, 0, f->joined, sizeof(f->joined));
+	assert_int_equal(f->joined_len, frame->len);
+	assert_int_equal(buf_chain_len(&f->pool, frame->buf), frame->len);
+	f->joined_fragments = call->fragments;
+	f->joined_ok = !wire_parse_tcp(f->joined, f->joined_len, frame->len, &seg) &&
+	               !wire_parse_tcp(buf_data(&f->pool, frame->buf),
+	                               buf_at(&f->pool, frame->buf)->len, frame->len, &seg) &&
+	               wire_tcp_csum_ok(&seg, &f->pool, frame->buf);
+}
+
 static void dev_forward(void *device, struct forward_call *calls, u32 n)
 {
 	struct fake *f = device;
@@ -443,6 +458,7 @@ static void dev_forward(void *device, struct forward_call *calls, u32 n)
 		}
 		if (f->forward_status != STATUS_OK)
 			continue;
+		note_joined(f, &calls[i]);
 		f->forwarded[f->n_forwarded++] = fake_frame_seq(&f->pool, calls[i].frame);
 		buf_put_chain(&f->pool, calls[i].frame->buf);
 	}
