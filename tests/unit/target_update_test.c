@@ -455,7 +455,7 @@ static void fin_with_unread_data(void **state)
 	}
 }
 
-/* R74: no answer for long: a policy asks (R1), in the end it is given up */
+/* R74: no answer for long: a policy asks after the first threshold, in the end it is given up */
 static void timeouts(void **state)
 {
 	struct target_config config = {.ask = TARGET_ASK_SOFT_ERROR};

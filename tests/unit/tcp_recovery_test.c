@@ -45,7 +45,7 @@ static void test_timeout(void **state)
 	EXPECT_ONE(&s);
 	/* RFC 5681 3.1: ssthresh is not halved again for the same loss. */
 	assert_int_equal(script_conn(&s)->ssthresh_bytes, 2 * MSS);
-	/* R1: the owner is told once (RFC 9293 3.8.3). */
+	/* The first threshold of RFC 9293 3.8.3: the owner is told once. */
 	assert_true(script_events(&s) & TCP_EV_SOFT_ERROR);
 	/* The ACK of the first brings the second, which is sent again too. */
 	IN(&s, .ack = MSS);
@@ -339,7 +339,7 @@ static void test_scoreboard(void **state)
 	script_end(&s);
 }
 
-/* RFC 9293 3.8.3: R2, as time. */
+/* The second threshold of RFC 9293 3.8.3, as time. */
 static void test_gives_up(void **state)
 {
 	struct script s;
