@@ -90,6 +90,7 @@ static u32 features(const struct host_conn *c)
 	       (c->k.options & TCP_OPT_WSCALE ? FEATURE_WSCALE : 0) |
 	       (c->k.options & TCP_OPT_ECN ? FEATURE_ECN : 0) |
 	       (c->k.options & TCP_OPT_USEC_TS ? FEATURE_USEC_TS : 0) |
+	       (c->c.max_pacing_rate ? FEATURE_PACING : 0) |
 	       (cc < TCP_CC_ALGORITHMS ? of_cc[cc] : 0);
 }
 

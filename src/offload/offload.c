@@ -21,6 +21,7 @@ static const char *const feature_names[] = {
 	"buffers-in-request",
 	"checkpoint",
 	"registered-buffers",
+	"pacing",
 };
 
 const char *feature_name(u32 bit)

@@ -56,6 +56,7 @@ enum feature_bits {
 	FEATURE_CHECKPOINT = 1 << 14,               /* its state outlives it */
 	/* It reaches posted buffers only in registered memory (R109); others are refused. */
 	FEATURE_REGISTERED_BUFFERS = 1 << 15,
+	FEATURE_PACING = 1 << 16, /* settings.max_pacing_rate */
 };
 /* The name of one feature bit, for details of NO_FEATURE. */
 const char *feature_name(u32 bit);

@@ -65,6 +65,8 @@ enum status admit_cached(const struct target *t, const struct tcp_cached *c, u64
 	};
 	u32 wants = c->cc_algorithm < TCP_CC_ALGORITHMS ? algorithms[c->cc_algorithm] : 0;
 
+	wants |= c->max_pacing_rate ? FEATURE_PACING : 0;
+
 	if (wants & ~t->features)
 		return lacking(wants & ~t->features, ret_detail);
 	if (c->rcv_buf_bytes > t->config.max_window_bytes) {

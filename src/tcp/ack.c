@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* The ACK field, the window and SACK blocks of an acceptable segment (RFC 9293 3.10.7.4, fifth). */
+#include "tcp/cc/cc.h"
+#include "tcp/rate.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sack.h"
@@ -80,12 +82,48 @@ static bool is_absurd(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	return true;
 }
 
+/* What the network was like before the ACK, for those who keep a model of it. */
+struct before {
+	u32 flight;
+	u32 lost;
+};
+
+static struct before look(struct tcp_engine *e, const struct tcp_conn *c)
+{
+	if (likely(!(c->flags & CONN_PACED)))
+		return (struct before){0, 0};
+	return (struct before){recovery_pipe(e, c), c->lost_bytes};
+}
+
+/* Tells the model of the ACK, when recovery has done its part. */
+static void learn(struct tcp_engine *e, struct tcp_conn *c, u32 acked, const struct before *before,
+                  const struct sent_delivery *d)
+{
+	const struct tcp_cc_ops *cc = tcp_cc_of(c);
+	struct rate_sample s = {
+		.now_ns = e->now_ns,
+		.rtt_ns = e->ack_rtt_ns,
+		.acked = acked,
+		.lost = c->lost_bytes - min_of(c->lost_bytes, before->lost),
+		.flight_before = before->flight,
+		.delivered = c->delivered,
+	};
+
+	if (!cc->model)
+		return;
+	s.flight = recovery_pipe(e, c);
+	rate_measure(c, d, &s);
+	tcp_cc_adopt(c, e->now_ns);
+	cc->model(c, &s);
+}
+
 bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
 	struct sent_delivery d = {.repeats_until_ns = e->now_ns};
 	tcp_seq una = c->snd_una;
 	u32 sacked = c->sacked_bytes;
 	s32 delivered;
+	struct before before;
 	bool window_changed;
 	u32 fresh = 0;
 
@@ -100,6 +138,8 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 		return false;
 	if (unlikely(seq_lt(s->w.ack, c->snd_una)))
 		return true;
+	e->ack_rtt_ns = 0;
+	before = look(e, c);
 	window_changed = update_window(e, c, s);
 	if (unlikely(s->w.options.n_sack && (c->options & TCP_OPT_SACK)))
 		fresh = sack_update(e, c, s, &d);
@@ -110,6 +150,8 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 	delivered = seq_diff(c->snd_una, una) + (s32)(c->sacked_bytes - sacked);
 	if (delivered > 0)
 		sent_account(e, c, (u32)delivered, &d);
+	if (unlikely(c->flags & CONN_PACED))
+		learn(e, c, (u32)max_of(delivered, 0), &before, &d);
 	/* Something may go out now that could not before. */
 	if (seq_lt(c->snd_nxt, conn_data_end(c)) ||
 	    (c->fin & (TCP_FIN_QUEUED | TCP_FIN_SENT)) == TCP_FIN_QUEUED)

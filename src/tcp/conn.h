@@ -26,7 +26,7 @@ enum tcp_conn_flags {
 	CONN_PROBE = 1 << 9,       /* a window probe is owed */
 	CONN_KEEPALIVE = 1 << 10,  /* a keepalive probe is owed */
 	CONN_RETRANSMIT = 1 << 11, /* the first hole is to be sent whatever cwnd says */
-	CONN_CHALLENGE = 1 << 12,  /* the ACK owed is a challenge ACK */
+	CONN_PACED = 1 << 12,      /* pacing.h */
 	CONN_R1_SAID = 1 << 13,    /* TCP_EV_SOFT_ERROR was raised for this stall */
 	CONN_PARKED = 1 << 14,     /* off the dirty list: its path or neighbor is invalid */
 	CONN_OVERRIDE =
@@ -161,6 +161,7 @@ struct tcp_conn {
 	u8 ecn_state;    /* tcp_ecn_bits */
 	u8 error;        /* errno that ended it, 0: none */
 	struct tcp_cached settings;
+	u64 pace_at_ns;    /* with CONN_PACED: no data leaves before */
 	tcp_seq ecn_point; /* with TCP_ECN_REDUCED: the window that has reacted ends here */
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");

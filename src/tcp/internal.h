@@ -43,6 +43,7 @@ struct tcp_engine {
 	u32 now_ms, now_us;   /* the timestamp clocks, modulo 2^32 */
 	u64 challenge_second; /* second that the budget below is for */
 	u32 challenge_left;
+	u64 ack_rtt_ns; /* measured by the ACK at hand, 0: not */
 	u32 reclaim_at; /* connection that reclaim looks at next */
 	u32 ooo_stamp;  /* counts out-of-order arrivals, for the order of SACK blocks */
 	struct tcp_engine_counters n;

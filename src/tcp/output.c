@@ -4,6 +4,8 @@
 
 #include "tcp/cc/cc.h"
 #include "tcp/ecn.h"
+#include "tcp/pacing.h"
+#include "tcp/rate.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sent.h"
@@ -33,16 +35,26 @@ u32 output_frame_payload(const struct tcp_engine *e, const struct tcp_conn *c)
 	max = min_of(port->gso_max_bytes, (u32)FRAME_IP_MAX);
 	if (max <= headers + c->mss)
 		return c->mss;
-	return (max - headers) / c->mss * c->mss;
+	max = (max - headers) / c->mss * c->mss;
+	return unlikely(c->flags & CONN_PACED) ? min_of(max, pacing_quantum(c)) : max;
 }
 
-/* RFC 5681 4.1: a window not used for an RTO says nothing about the network any more. */
+/* RFC 5681 4.1: a window not used for an RTO says nothing about the network any more. A model goes
+ * on being right. */
 static void restart_after_idle(struct tcp_engine *e, struct tcp_conn *c)
 {
 	u64 idle_ns = e->now_ns - c->sent_at_ns;
 	u32 restart = tcp_cc_initial_window(c);
 
-	if (likely(idle_ns <= c->rto_ns) || !seq_eq(c->snd_una, c->snd_max) || !c->snd_queued)
+	if (likely(idle_ns <= c->rto_ns && !(c->flags & CONN_PACED)) ||
+	    !seq_eq(c->snd_una, c->snd_max) || !c->snd_queued)
+		return;
+	if (tcp_cc_of(c)->model) {
+		tcp_cc_adopt(c, e->now_ns);
+		tcp_cc_of(c)->resumed(c, e->now_ns);
+		return;
+	}
+	if (idle_ns <= c->rto_ns)
 		return;
 	if (c->cwnd_bytes > restart) {
 		c->cwnd_bytes = restart;
@@ -55,7 +67,7 @@ static void restart_after_idle(struct tcp_engine *e, struct tcp_conn *c)
 /* Books of an ACK that goes out with any segment. */
 static void ack_went(struct tcp_engine *e, struct tcp_conn *c)
 {
-	c->flags &= (u16) ~(CONN_ACK_NOW | CONN_CHALLENGE);
+	c->flags &= (u16)~CONN_ACK_NOW;
 	c->delayed_ack_at_ns = TIMER_STOPPED;
 	c->last_ack_sent = c->rcv_nxt;
 }
@@ -79,6 +91,8 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 		c->sent_at_ns = e->now_ns;
 	}
 	sent_transmitted(e, c, s->seq, end);
+	if (unlikely(c->flags & CONN_PACED))
+		pacing_sent(e, c, s->len);
 	if (s->flags & WIRE_FIN)
 		c->fin |= TCP_FIN_SENT;
 	if (s->len < c->mss)
@@ -111,10 +125,14 @@ static bool output_data(struct tcp_engine *e, struct tcp_conn *c, struct tx_batc
 		/* Choosing leaves marks behind: not without room to act on the choice. */
 		if (out->n == out->cap)
 			return false;
+		if (unlikely(c->flags & CONN_PACED) && pacing_holds(e, c))
+			return true;
 		if (!select_next(e, c, &s))
 			break;
 		output_emit(e, c, &s, out);
 	}
+	if (unlikely(c->flags & CONN_PACED) && tcp_cc_of(c)->model)
+		rate_lacks_data(e, c);
 	c->flags &= (u16)~CONN_OVERRIDE;
 	return true;
 }
@@ -179,7 +197,9 @@ static void output_syn(struct tcp_engine *e, struct tcp_conn *c, struct tx_batch
 /* What stays to be done when nothing more goes out: timers for what waits. */
 static void settle(struct tcp_engine *e, struct tcp_conn *c)
 {
-	if (unlikely(select_stalled(e, c)) && c->persist_at_ns == TIMER_STOPPED) {
+	bool held = (c->flags & CONN_PACED) && c->pace_at_ns > e->now_ns;
+
+	if (unlikely(select_stalled(e, c)) && !held && c->persist_at_ns == TIMER_STOPPED) {
 		c->progress_at_ns = e->now_ns;
 		timer_set(e, c, &c->persist_at_ns, ns_add(e->now_ns, rto_now(e, c)));
 	}

@@ -77,8 +77,10 @@ static void grow(struct tcp_engine *e, struct tcp_conn *c, u32 acked, u32 flight
 	/* RFC 7661: a window that was not used proves nothing. */
 	if (flight + c->mss <= c->cwnd_bytes && !(slow_start && 2 * (u64)flight >= c->cwnd_bytes))
 		return;
+	if (tcp_cc_of(c)->model)
+		return;
 	tcp_cc_adopt(c, e->now_ns);
-	tcp_cc_of(c)->acked(c, acked, e->now_ns);
+	tcp_cc_of(c)->acked(c, acked, e->ack_rtt_ns, e->now_ns);
 }
 
 static void leave(struct tcp_engine *e, struct tcp_conn *c)

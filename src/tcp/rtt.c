@@ -16,6 +16,7 @@ void rtt_sample(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns)
 	u64 diff;
 
 	rtt_ns = max_of(rtt_ns, (u64)1);
+	e->ack_rtt_ns = rtt_ns;
 	if (!c->min_rtt_ns || rtt_ns < c->min_rtt_ns)
 		c->min_rtt_ns = rtt_ns;
 	if (!c->srtt_ns) {

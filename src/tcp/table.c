@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Slots of neighbors, paths and connections, and what is derived when one of them changes. */
-#include "tcp/internal.h"
+#include "tcp/pacing.h"
 
 #include <errno.h>
 
@@ -361,6 +361,7 @@ void conn_apply_settings(struct tcp_engine *e, struct tcp_conn *c, const struct 
 	c->snd_buf_bytes = s->snd_buf_bytes;
 	c->tos = s->tos & 0xfc; /* the two bits below are ECN's (RFC 3168 5) */
 	c->hop_limit = s->hop_limit ? s->hop_limit : 64;
+	pacing_configure(c);
 	conn_derive_mss(e, c);
 }
 

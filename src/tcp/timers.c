@@ -27,6 +27,8 @@ void timers_arm(struct tcp_engine *e, struct tcp_conn *c)
 
 	at = min_of(at, min_of(c->persist_at_ns, c->keepalive_at_ns));
 	at = min_of(at, c->fin_wait2_at_ns);
+	if (unlikely(c->flags & CONN_PACED) && c->pace_at_ns > e->now_ns)
+		at = min_of(at, c->pace_at_ns);
 	c->armed_ns = at;
 	wheel_arm(&e->wheel, conn_index(e, c), at);
 }
@@ -195,6 +197,8 @@ static void conn_due(struct tcp_engine *e, struct tcp_conn *c)
 		e->n.acks_delayed++;
 		ack_now(e, c);
 	}
+	if (unlikely(c->flags & CONN_PACED) && c->pace_at_ns <= now)
+		conn_mark_dirty(e, c);
 	if (c->retransmit_at_ns <= now)
 		retransmit_due(e, c);
 	if (c->persist_at_ns <= now)

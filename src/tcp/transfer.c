@@ -3,6 +3,7 @@
  * Taking a connection over and giving it up: nearly plain copies between the schema's structs and
  * the control block, times left against deadlines.
  */
+#include "tcp/cc/cc.h"
 #include "tcp/reassembly.h"
 #include "tcp/rtt.h"
 #include "tcp/sack.h"
@@ -123,11 +124,12 @@ static void import_congestion(struct tcp_engine *e, struct tcp_conn *c,
 	c->dup_acks = d->dup_acks;
 	c->ecn_state = d->ecn_state;
 	c->ecn_point = d->ecn_point;
-	c->cc = d->cc;
 	c->ts_recent = d->ts_recent;
 	c->ts_offset = d->ts_offset;
 	c->ts_recent_at_ns = ago(e, d->ts_recent_age_ns);
 	c->pacing_rate = d->pacing_rate;
+	c->cc = d->cc;
+	tcp_cc_take_over(c, e->now_ns);
 	for (u32 i = 0; i < d->sacked.n; i++)
 		sack_add(e, c, d->sacked.r[i]);
 	/* RFC 6582's inflation: each duplicate says that a segment left the network. */

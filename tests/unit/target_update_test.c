@@ -214,10 +214,13 @@ static void paths_move_to_another_neighbor(void **state)
 /* Settings: limits hold for updates as well, and what is promised follows */
 static void settings_of_a_connection(void **state)
 {
-	struct world *w = world_with(1);
+	struct target_config config = {.features = ~FEATURE_BBR};
+	struct world *w = world_make(&config, true);
 	struct target_usage u;
 	struct tcp_state s;
 
+	world_offload(w, 0, 1);
+	host_forget(w);
 	state_tcp(&s, 0);
 	s.c.rcv_buf_bytes = 30000;
 	assert_int_equal(update_tcp(w, 0, &s.c), STATUS_OK);

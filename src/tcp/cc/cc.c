@@ -4,31 +4,50 @@
 #include "tcp/ecn.h"
 
 enum {
-	CC_VERSION = 1,
 	IW_SEGMENTS = 10,
 	IW_BYTES = 14600,
 };
 
+static const struct tcp_cc_ops *const algorithms[TCP_CC_ALGORITHMS] = {
+	[TCP_CC_NEWRENO] = &tcp_cc_newreno,
+	[TCP_CC_CUBIC] = &tcp_cc_cubic,
+	[TCP_CC_BBR] = &tcp_cc_bbr,
+};
+
 const struct tcp_cc_ops *tcp_cc_of(const struct tcp_conn *c)
 {
-	return c->settings.cc_algorithm == TCP_CC_NEWRENO ? &tcp_cc_newreno : &tcp_cc_cubic;
+	u8 which = c->settings.cc_algorithm;
+
+	return which < TCP_CC_ALGORITHMS ? algorithms[which] : &tcp_cc_cubic;
 }
 
-/* What conn.cc.type must say for the algorithm that runs. */
-static u8 type_of(const struct tcp_conn *c)
+/* Whether conn.cc is of the algorithm that runs. */
+static bool is_own(const struct tcp_conn *c, const struct tcp_cc_ops *ops)
 {
-	return c->settings.cc_algorithm == TCP_CC_NEWRENO ? TCP_CC_NEWRENO : TCP_CC_CUBIC;
+	return c->cc.type == ops->type && c->cc.version == ops->version &&
+	       c->cc.len <= CC_PRIVATE_BYTES;
 }
 
 void tcp_cc_adopt(struct tcp_conn *c, u64 now_ns)
 {
-	if (c->cc.type == type_of(c) && c->cc.version == CC_VERSION &&
-	    c->cc.len <= CC_PRIVATE_BYTES)
+	const struct tcp_cc_ops *ops = tcp_cc_of(c);
+
+	if (is_own(c, ops))
 		return;
 	memset(&c->cc, 0, sizeof(c->cc));
-	c->cc.type = type_of(c);
-	c->cc.version = CC_VERSION;
-	tcp_cc_of(c)->start(c, now_ns);
+	c->cc.type = ops->type;
+	c->cc.version = ops->version;
+	ops->start(c, now_ns);
+}
+
+void tcp_cc_take_over(struct tcp_conn *c, u64 now_ns)
+{
+	const struct tcp_cc_ops *ops = tcp_cc_of(c);
+
+	if (is_own(c, ops) && ops->taken_over)
+		ops->taken_over(c, now_ns);
+	else if (ops->model)
+		tcp_cc_adopt(c, now_ns);
 }
 
 /* What is out; limited transmit's segments do not count (RFC 5681 3.2 step 2). */
@@ -41,7 +60,7 @@ static u32 flight_of(const struct tcp_conn *c)
 
 void tcp_cc_lost(struct tcp_conn *c, u64 now_ns)
 {
-	if (unlikely(ecn_has_reduced(c)))
+	if (unlikely(ecn_has_reduced(c)) && !tcp_cc_of(c)->model)
 		return;
 	tcp_cc_adopt(c, now_ns);
 	c->ssthresh_bytes = tcp_cc_of(c)->lost(c, flight_of(c), now_ns);

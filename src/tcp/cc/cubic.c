@@ -90,7 +90,7 @@ static void grow_reno(struct tcp_conn *c, struct cubic *s, u32 acked)
 	s->est_rest = num % c->cwnd_bytes;
 }
 
-static void acked(struct tcp_conn *c, u32 bytes, u64 now_ns)
+static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
 {
 	struct cubic s;
 	u64 t_ms, target, num;
@@ -158,4 +158,12 @@ static void idle(struct tcp_conn *c, u64 idle_ns)
 	memcpy(of(c), &s, sizeof(s));
 }
 
-const struct tcp_cc_ops tcp_cc_cubic = {start, acked, lost, marked, idle};
+const struct tcp_cc_ops tcp_cc_cubic = {
+	.type = TCP_CC_CUBIC,
+	.version = 1,
+	.start = start,
+	.acked = acked,
+	.lost = lost,
+	.marked = marked,
+	.idle = idle,
+};

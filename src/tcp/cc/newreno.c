@@ -18,7 +18,7 @@ static void start(struct tcp_conn *c, u64 now_ns)
 	of(c)->acked = 0;
 }
 
-static void acked(struct tcp_conn *c, u32 bytes, u64 now_ns)
+static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
 {
 	if (c->cwnd_bytes < c->ssthresh_bytes)
 		bytes = tcp_cc_slow_start(c, bytes);
@@ -50,4 +50,12 @@ static void idle(struct tcp_conn *c, u64 idle_ns)
 	of(c)->acked = 0;
 }
 
-const struct tcp_cc_ops tcp_cc_newreno = {start, acked, lost, marked, idle};
+const struct tcp_cc_ops tcp_cc_newreno = {
+	.type = TCP_CC_NEWRENO,
+	.version = 1,
+	.start = start,
+	.acked = acked,
+	.lost = lost,
+	.marked = marked,
+	.idle = idle,
+};
