@@ -8,6 +8,7 @@
 #define SOFT_NET_H
 
 #include "host/soft/priv.h"
+#include "tcp/verdict.h"
 #include "wire/arp.h"
 #include "wire/nd.h"
 

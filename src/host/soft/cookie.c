@@ -14,11 +14,13 @@
 
 enum {
 	COUNTS_TAKEN = 2,
+	FLOW_BYTES = 36, /* of struct flow_key, without its padding */
 	COUNT_SHIFT = 24,
 	LOW_MASK = 0xffffff,
 	TS_BITS_MASK = 63,
 	TS_WSCALE = 15, /* and no scaling at all */
 	TS_SACK = 16,
+	TS_BYTES = 12, /* of every segment */
 	SYN_WINDOW_MAX = 65535,
 	INITIAL_WINDOW = 10,
 	INITIAL_WINDOW_BYTES = 14600, /* RFC 6928 2 */
@@ -34,15 +36,11 @@ static const u16 mss_table[] = {216, 536, 1220, 1300, 1440, 1460, 4312, 8940};
 
 static u32 hash(const struct soft *s, const struct flow_key *flow, u32 count)
 {
-	struct {
-		struct flow_key flow;
-		u32 count;
-	} in;
+	u8 in[FLOW_BYTES + sizeof(count)];
 
-	memset(&in, 0, sizeof(in));
-	in.flow = *flow;
-	in.count = count;
-	return (u32)hash_bytes(&s->key, &in, sizeof(in));
+	memcpy(in, flow, FLOW_BYTES);
+	memcpy(in + FLOW_BYTES, &count, sizeof(count));
+	return (u32)hash_bytes(&s->key, in, sizeof(in));
 }
 
 static u32 count_now(const struct soft *s)
@@ -183,7 +181,7 @@ static void restore_windows(const struct soft *s, const struct wire_tcp_segment 
                             struct tcp_state *state)
 {
 	struct tcp_delegated *d = &state->d;
-	u32 mss = state->k.peer_mss;
+	u32 mss = state->k.peer_mss - (state->k.options & TCP_OPT_TIMESTAMPS ? TS_BYTES : 0);
 
 	d->rcv_nxt = d->rcv_up = d->last_ack_sent = seg->seq;
 	d->rcv_wnd = window(s);
