@@ -124,6 +124,7 @@ struct host *host_init(void *mem, const struct host_config *config, const struct
 		h->chunk[i].list.pool = env->pool;
 	h->asked = (struct fifo){NIL, NIL};
 	h->again = (struct fifo){NIL, NIL};
+	h->starved = (struct fifo){NIL, NIL};
 	h->estimate_ns[0] = h->config.estimate_ns;
 	h->estimate_ns[1] = h->config.estimate_ns;
 	park_init(h);
@@ -174,6 +175,7 @@ int host_release(struct host *h, handle conn)
 		return -EBUSY;
 	switch_abort_posted(h, c);
 	park_drop(h, c);
+	posted_forget(h, c);
 	transport_forget(h, c);
 	return slots_release(&h->conn_slots, conn);
 }
@@ -278,6 +280,9 @@ int host_query(struct host *h, handle conn, struct tcp_state *ret_state)
 
 	if (!c)
 		return -ESTALE;
+	/* The list of the one before is still the device's. */
+	if (h->query_pending && !h->query_completed)
+		return -EIO;
 	if (c->device == HANDLE_NONE || legal_check(c->object, LEGAL_CALL_QUERY) != STATUS_OK)
 		return -ENXIO;
 	block_list_reset(list);
@@ -291,7 +296,8 @@ int host_query(struct host *h, handle conn, struct tcp_state *ret_state)
 	h->query = (struct offload_request){
 		.call = BLOCK_CALL_QUERY, .list = list, .cookie = COOKIE_QUERY};
 	h->query_completed = false;
-	if ((*h->table[LAYER_TCP])->query(host_device(h), &h->query))
+	h->query_pending = !(*h->table[LAYER_TCP])->query(host_device(h), &h->query);
+	if (!h->query_pending)
 		return -EIO;
 	while (!h->query_completed) {
 		if (!h->env.wait)

@@ -283,6 +283,14 @@ static void undo(struct host *h, struct chunk *c)
 	}
 }
 
+/* A device that does not take the request is asked again with the next step: the connection must
+ * not run at both sides. */
+static void ask_back(struct host *h, struct chunk *c)
+{
+	mover_request(c, BLOCK_CALL_UPLOAD, c->request.cookie);
+	c->rejected = h->env.device->ops->upload(host_device(h), &c->request);
+}
+
 /* The device has them, and the host's stack could not let go: an upload whose result is thrown
  * away, because nothing has happened since. False: there are none. */
 static bool take_back(struct host *h, struct chunk *c)
@@ -297,12 +305,8 @@ static bool take_back(struct host *h, struct chunk *c)
 		if (c->stage[i] == ENTRY_UNDO)
 			c->block[i] = transport_upload_block(h, &c->list, &h->conn[c->conn[i]]);
 	}
-	mover_request(c, BLOCK_CALL_UPLOAD, c->request.cookie);
 	c->phase = CHUNK_UNDOING;
-	if (h->env.device->ops->upload(host_device(h), &c->request)) {
-		offload_list_set_status(&c->list, STATUS_FAILED);
-		c->completed = true;
-	}
+	ask_back(h, c);
 	return true;
 }
 
@@ -373,6 +377,12 @@ static enum host_progress transferred(struct host *h, struct chunk *c)
 	if (waiting)
 		return c->completed ? taken_back(h, c) : HOST_WAITING;
 	return done(h, c);
+}
+
+void offload_ask_again(struct host *h, struct chunk *c)
+{
+	if (c->phase == CHUNK_UNDOING && c->rejected)
+		ask_back(h, c);
 }
 
 enum host_progress offload_go_on(struct host *h, struct chunk *c)

@@ -216,6 +216,7 @@ static void settle(struct host *h, struct chunk *c)
 				mover_result(h, c, i, STATUS_OK, 0);
 			else
 				conn->flags |= CONN_DEAD;
+			posted_lost(h, conn);
 			if (c->stage[i] == ENTRY_GONE && c->block[i] != NIL &&
 			    block_at(&c->list, c->block[i])->status == STATUS_OK)
 				mover_result(h, c, i, STATUS_OK, 0);

@@ -280,6 +280,8 @@ void host_report(const struct host *h, struct host_report *ret_report)
 static enum host_progress go_on(struct host *h, struct chunk *c)
 {
 	if (!c->completed)
+		offload_ask_again(h, c);
+	if (!c->completed)
 		return HOST_WAITING;
 	return c->upload ? upload_go_on(h, c) : offload_go_on(h, c);
 }

@@ -117,6 +117,8 @@ struct host_conn {
 	u8 dirty;
 	u8 queued_dirty;
 	u8 ask_reason;
+	bool starved; /* in the queue of those for whose calls the device had no room */
+	u32 starved_next;
 	u8 asked; /* by the device last, UPLOAD_REASONS: never */
 	u64 asked_ns;
 	struct tcp_const k;  /* never returned by a device (R31) */
@@ -138,6 +140,7 @@ struct host_io {
 	/* Filled by the device before it was sure that the connection stays there: completes when
 	 * it does, is filled anew when not. */
 	bool held;
+	bool at_device;
 };
 
 /* Memory of the application that the device can reach. */
@@ -284,12 +287,13 @@ struct host {
 	bool reaping; /* parents leave although config.parents_late */
 
 	struct host_region region[REGIONS_MAX];
+	struct fifo starved;
 
 	struct fifo dirty[LAYERS];
 	struct control control;
 	struct offload_request query;
 	struct block_list query_list;
-	bool query_completed;
+	bool query_completed, query_pending;
 
 	/* Scratch of an inspection. */
 	struct move *inspect_moves;
@@ -437,6 +441,37 @@ enum status host_refused(struct host *h, enum host_layer layer, const struct hos
 void switch_candidate(const struct host *h, const struct host_conn *conn,
                       struct host_candidate *ret);
 
+/* -- posted.c ---------------------------------------------------------------------------------- */
+
+enum {
+	QUEUE_SEND,
+	QUEUE_RECV,
+};
+
+static inline u32 posted_queue(const struct host_io *io)
+{
+	return io->kind == DATA_RECV ? QUEUE_RECV : QUEUE_SEND;
+}
+
+void posted_enqueue(struct host *h, struct host_conn *conn, u32 index);
+u32 posted_dequeue(struct host *h, struct host_conn *conn, u32 queue);
+/* Into the place that its number gives it: what came back stands before what was posted since. */
+void posted_put_back(struct host *h, struct host_conn *conn, u32 index);
+/* Tells the application, and frees the call. `bytes` come on top of those that were done before. */
+void posted_complete(struct host *h, u32 index, enum status status, u32 bytes);
+/* `n` bytes more are done. */
+void posted_advance(struct host_io *io, u32 n);
+/* The device had no room for a call, and has no other of this connection whose completion would say
+ * that there is some: tried again when any call completes. */
+void posted_starve(struct host *h, struct host_conn *conn);
+void posted_feed(struct host *h);
+void posted_forget(struct host *h, struct host_conn *conn);
+/* The device has lost the connection and will answer nothing. */
+void posted_lost(struct host *h, struct host_conn *conn);
+/* Everything that waits goes to the device; a call that it has no room for comes back at once, and
+ * the rest waits behind it. */
+void posted_flush(struct host *h, struct host_conn *conn, u32 queue);
+
 /* -- mover.c, move_offload.c, move_upload.c ---------------------------------------------------- */
 
 /* Uploads without a move, queued: of one, of all below a path or a neighbor (ask.c). */
@@ -470,6 +505,8 @@ void offload_inspect(struct host *h);
 enum host_progress offload_prepare(struct host *h);
 /* A chunk that is on hold, its fence over, all the way. */
 enum host_progress offload_move(struct host *h, struct chunk *c);
+/* Asks the device again for what it did not take (a connection back). */
+void offload_ask_again(struct host *h, struct chunk *c);
 /* After a completion. */
 enum host_progress offload_go_on(struct host *h, struct chunk *c);
 

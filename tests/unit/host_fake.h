@@ -98,6 +98,8 @@ struct fake {
 	u32 buffered[2]; /* bytes that went by copies: sent, received */
 	u32 n_inside;    /* receives that came inside requests */
 	bool fill_inside, reject_transfer;
+	u32 rejects[BLOCK_CALLS]; /* so many calls of this kind are not even taken */
+	bool busy;                /* no room for posted calls */
 	struct offload_request last[BLOCK_CALLS]; /* needs and lists of the last calls */
 	u32 calls[BLOCK_CALLS];
 	u32 new_blocks[LAYERS], linkers[LAYERS], whole[LAYERS];

@@ -24,6 +24,14 @@ bool fake_complete(struct fake *f)
 	return true;
 }
 
+static bool rejects(struct fake *f, enum block_call call)
+{
+	if (!f->rejects[call])
+		return false;
+	f->rejects[call]--;
+	return true;
+}
+
 /* Is the list one that breaks no rule (R67, R95)? */
 static void check_list(struct fake *f, struct offload_request *request, enum block_call call)
 {
@@ -109,7 +117,7 @@ static int dev_offload(void *device, struct offload_request *request)
 	struct block_list *list = request->list;
 	struct block_walk w;
 
-	if (f->paused)
+	if (f->paused || rejects(f, BLOCK_CALL_OFFLOAD))
 		return -EBUSY;
 	fake_note(f, "reserve");
 	check_list(f, request, BLOCK_CALL_OFFLOAD);
@@ -208,6 +216,8 @@ static int dev_upload(void *device, struct offload_request *request)
 	struct fake *f = device;
 	struct block_list *list = request->list;
 
+	if (rejects(f, BLOCK_CALL_UPLOAD))
+		return -EBUSY;
 	fake_note(f, "upload");
 	check_list(f, request, BLOCK_CALL_UPLOAD);
 	for (u32 i = 0; i < list->n_blocks; i++) {
@@ -322,6 +332,8 @@ static int dev_update(void *device, struct offload_request *request)
 	struct block_list *list = request->list;
 	struct block_walk w;
 
+	if (rejects(f, BLOCK_CALL_UPDATE))
+		return -EBUSY;
 	fake_note(f, "update");
 	check_list(f, request, BLOCK_CALL_UPDATE);
 	for (u32 i = block_walk_first(&w, list); i != NIL; i = block_walk_next(&w)) {
@@ -341,6 +353,8 @@ static int dev_invalidate(void *device, struct offload_request *request)
 {
 	struct fake *f = device;
 
+	if (rejects(f, BLOCK_CALL_INVALIDATE))
+		return -EBUSY;
 	fake_note(f, "invalidate");
 	check_list(f, request, BLOCK_CALL_INVALIDATE);
 	for (u32 i = 0; i < request->list->n_blocks; i++) {
@@ -356,6 +370,8 @@ static int dev_query(void *device, struct offload_request *request)
 {
 	struct fake *f = device;
 
+	if (rejects(f, BLOCK_CALL_QUERY))
+		return -EBUSY;
 	check_list(f, request, BLOCK_CALL_QUERY);
 	for (u32 i = 0; i < request->list->n_blocks; i++) {
 		struct block *b = block_at(request->list, i);
@@ -372,6 +388,15 @@ static const struct layer_ops layer_ops = {dev_update, dev_invalidate, dev_query
 
 /* -- data -------------------------------------------------------------------------------------- */
 
+static bool full(struct fake *f, u8 kind, u64 cookie)
+{
+	const struct data_completion done = {.kind = kind, .status = STATUS_BUSY, .cookie = cookie};
+
+	if (f->busy)
+		f->host_side.ops->data_complete(f->host_side.impl, &done, 1);
+	return f->busy;
+}
+
 static void dev_send(void *device, struct send_call *calls, u32 n)
 {
 	struct fake *f = device;
@@ -384,7 +409,7 @@ static void dev_send(void *device, struct send_call *calls, u32 n)
 			f->room -= (u32)calls[i].taken;
 			f->buffered_sends++;
 			f->buffered[0] += (u32)calls[i].taken;
-		} else
+		} else if (!full(f, DATA_SEND, calls[i].cookie))
 			f->sends[f->n_sends++] = calls[i];
 	}
 }
@@ -396,6 +421,8 @@ static void dev_receive(void *device, struct recv_call *calls, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		assert_int_not_equal(slots_find(&f->conns, calls[i].conn), NIL);
 		assert_true(f->n_recvs < FAKE_DATA);
+		if (!(calls[i].flags & RECV_NOW) && full(f, DATA_RECV, calls[i].cookie))
+			continue;
 		if (!(calls[i].flags & RECV_NOW)) {
 			f->recvs[f->n_recvs++] = calls[i];
 			continue;
