@@ -106,9 +106,11 @@ static void accept_bound(void **state)
 static void half_open_expires(void **state)
 {
 	static const u32 at_s[] = {1, 3, 7, 15, 31};
+	const struct mac_addr mac = net_mac(2);
 	struct net n;
 
 	begin(&n, 0, 0, 0);
+	assert_int_equal(soft_neighbor(n.s, ADDR(net_ip4(2)), &mac, 0), 0);
 	syn(&n, 1);
 	assert_int_equal(net_run(&n), 1);
 	for (u32 i = 0; i < ARRAY_SIZE(at_s); i++) {
