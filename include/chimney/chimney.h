@@ -55,7 +55,8 @@ struct chimney_context_options {
 	uint32_t flags;           /* enum chimney_context_flags */
 	uint32_t lanes;           /* 0: 1 */
 	uint32_t max_connections; /* of each lane's target; 0: 16384 */
-	uint32_t small_buffers;   /* 2 KiB each, a lane; 0: sized from max_connections */
+	uint32_t small_buffers;   /* 2 KiB each, a lane; 0: sized from max_connections (those that
+	                           * a port in XDP mode receives into come on top) */
 	uint32_t large_buffers;   /* 64 KiB each, a lane; 0: sized from max_connections */
 	uint32_t spin_us;  /* how long a lane spins before it sleeps; UINT32_MAX: never, 0: 50 */
 	uint32_t chunk_us; /* how long a chunk of a move may take, estimated; 0: 1000 */

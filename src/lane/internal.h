@@ -21,11 +21,15 @@ struct lane {
 	_Atomic bool signalled; /* event_fd may be readable */
 	_Atomic bool stopping;
 	bool running;
+	bool hot;       /* its ports are not watched: set_hot() */
+	u32 busy_row;   /* busy turns in a row */
+	u64 busy_at_ns; /* lane_poll(): when the last one was busy */
 	pthread_t thread;
 	int epoll_fd, event_fd, timer_fd;
 	u64 timer_at_ns;
 	u64 asleep_until_ns; /* while asleep */
 	u32 lost_ports;      /* a bit each: failed for good */
+	u32 late_turns;      /* turns since the timers ran */
 	_Atomic u64 wakes;
 	struct tx_batch tx; /* frames not taken by the port yet: [tx_at, tx.n) */
 	u32 tx_at;

@@ -18,6 +18,7 @@ enum {
 	 * move), which only it knows. */
 	SLEEP_NS_DEFAULT = 20 * 1000 * 1000,
 	STALL_NS = 50 * 1000, /* a port that took not all is tried again after */
+	HOT_TURNS = 16,       /* busy turns in a row after which a lane is hot */
 };
 
 u64 lane_now_ns(void)
@@ -33,6 +34,14 @@ static int watch(struct lane *l, int fd)
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
 	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int watch_port(struct lane *l, u32 port)
+{
+	struct port_info info;
+
+	l->config.ports[port]->ops->info(l->config.ports[port], &info);
+	return info.fd >= 0 ? watch(l, info.fd) : 0;
 }
 
 void lane_unwatch(struct lane *l, u32 port)
@@ -56,13 +65,8 @@ static int open_descriptors(struct lane *l)
 	err = watch(l, l->event_fd);
 	if (!err)
 		err = watch(l, l->timer_fd);
-	for (u32 i = 0; i < l->config.n_ports && !err; i++) {
-		struct port_info info;
-
-		l->config.ports[i]->ops->info(l->config.ports[i], &info);
-		if (info.fd >= 0)
-			err = watch(l, info.fd);
-	}
+	for (u32 i = 0; i < l->config.n_ports && !err; i++)
+		err = watch_port(l, i);
 	return err;
 }
 
@@ -181,6 +185,40 @@ static void drain(struct lane *l)
 		l->timer_at_ns = UINT64_MAX;
 }
 
+/*
+ * While a lane is hot its ports are not watched: the sender of each frame would pay for telling
+ * an epoll, and another one above it, what the next turn sees anyway (a sixteenth of its time,
+ * measured over veth). lane_fd() stays readable meanwhile, so that whoever waits there polls.
+ */
+static void set_hot(struct lane *l, bool hot)
+{
+	u64 count = 1;
+
+	if (l->hot == hot)
+		return;
+	if (hot && write(l->event_fd, &count, sizeof(count)) < 0)
+		return;
+	l->hot = hot;
+	for (u32 i = 0; i < l->config.n_ports; i++) {
+		if (l->lost_ports >> i & 1)
+			continue;
+		if (hot)
+			lane_unwatch(l, i);
+		else
+			(void)watch_port(l, i); /* room for it was there before */
+	}
+	/* Takes its own one back, not what lane_wake() added. */
+	if (!hot && read(l->event_fd, &count, sizeof(count)) > 0 && --count)
+		(void)!write(l->event_fd, &count, sizeof(count));
+}
+
+static void count_turn(struct lane *l, bool busy)
+{
+	l->busy_row = busy ? l->busy_row + 1 : 0;
+	if (l->busy_row >= HOT_TURNS)
+		set_hot(l, true);
+}
+
 static u64 sleep_for(const struct lane *l, u64 most_ns)
 {
 	u64 now_ns = lane_now_ns();
@@ -204,6 +242,7 @@ static void doze(struct lane *l, u64 most_ns)
 
 	if (!ns)
 		return;
+	set_hot(l, false);
 	l->counters.sleeps++;
 	l->asleep_until_ns = lane_now_ns() + ns;
 	atomic_store(&l->asleep, true);
@@ -225,6 +264,7 @@ static void *run(void *arg)
 		bool busy = lane_turn(l);
 		u64 now_ns;
 
+		count_turn(l, busy);
 		give_way(l);
 		now_ns = lane_now_ns();
 		if (busy) {
@@ -282,17 +322,17 @@ static void arm_timer(struct lane *l)
 
 bool lane_poll(struct lane *l, u32 timeout_us)
 {
-	u64 end_ns = lane_now_ns() + (u64)timeout_us * NS_PER_US;
-	u64 spin_end_ns = min_of(end_ns, lane_now_ns() + l->config.spin_ns);
+	u64 now_ns = lane_now_ns();
+	u64 end_ns = now_ns + (u64)timeout_us * NS_PER_US;
+	u64 spin_end_ns = min_of(end_ns, now_ns + l->config.spin_ns);
 	bool busy;
 
 	lane_lock(l);
-	if (atomic_load(&l->signalled) || l->timer_at_ns <= lane_now_ns())
+	if (!l->hot && (atomic_load(&l->signalled) || l->timer_at_ns <= now_ns))
 		drain(l); /* or lane_fd() would stay readable */
 	for (;;) {
-		u64 now_ns;
-
 		busy = lane_turn(l);
+		count_turn(l, busy);
 		now_ns = lane_now_ns();
 		if (busy || now_ns >= end_ns)
 			break;
@@ -301,6 +341,10 @@ bool lane_poll(struct lane *l, u32 timeout_us)
 		else
 			give_way(l);
 	}
+	if (busy)
+		l->busy_at_ns = now_ns;
+	else if (now_ns - l->busy_at_ns >= l->config.spin_ns)
+		set_hot(l, false);
 	arm_timer(l);
 	pthread_mutex_unlock(&l->mutex);
 	return busy;

@@ -2,7 +2,10 @@
 /* One turn of a lane. */
 #include "lane/internal.h"
 
-enum { DRAIN_BATCHES = 16 }; /* a port that never gets empty does not hold the turn up */
+enum {
+	DRAIN_FRAMES = 16 * LANE_BATCH, /* a port that never gets empty does not hold the turn up */
+	LATE_TURNS = 16,                /* nor the timers for longer */
+};
 
 /* Frames of the batch that are the host's, moved to the front; what was dropped is released. */
 static u32 leftovers(struct lane *l, u32 n)
@@ -128,30 +131,54 @@ u32 lane_drain(struct lane *l)
 	u32 sum = 0;
 
 	for (u32 i = 0; i < l->config.n_ports; i++) {
-		for (u32 k = 0; k < DRAIN_BATCHES && !is_lost(l, i); k++) {
-			u32 n = receive(l, (u16)i, now_ns);
+		u32 got = 0, n = 1;
 
-			sum += n;
-			if (n < LANE_BATCH)
-				break;
+		while (n && got < DRAIN_FRAMES && !is_lost(l, i)) {
+			n = receive(l, (u16)i, now_ns);
+			got += n;
 		}
+		sum += got;
 	}
 	return sum;
 }
 
-bool lane_step(struct lane *l, u64 now_ns)
+/* One batch of each port. True: there was one; *ret_more: a port may have more. */
+static bool receive_all(struct lane *l, u64 now_ns, bool *ret_more)
 {
 	bool busy = false;
+
+	*ret_more = false;
+	for (u32 i = 0; i < l->config.n_ports; i++) {
+		u32 n = is_lost(l, i) ? 0 : receive(l, (u16)i, now_ns);
+
+		busy |= n != 0;
+		*ret_more |= n == LANE_BATCH;
+	}
+	return busy;
+}
+
+/*
+ * After a pause many frames wait, more than a batch, and the ACK that a timer waits for may be the
+ * last of them: the timers run when it was looked at, or what the peer has is sent again.
+ */
+static void run_timers(struct lane *l, u64 now_ns, bool more)
+{
+	if (more && ++l->late_turns < LATE_TURNS)
+		return;
+	l->late_turns = 0;
+	l->config.device->frames->timers(l->config.device->impl, now_ns);
+}
+
+bool lane_step(struct lane *l, u64 now_ns)
+{
+	bool busy = false, more;
 
 	l->config.device->frames->set_time(l->config.device->impl, now_ns);
 	/* What was written since the last turn does not wait for a system call that receives. */
 	if (l->touched)
 		busy |= lane_send(l, now_ns);
-	for (u32 i = 0; i < l->config.n_ports; i++) {
-		if (!is_lost(l, i))
-			busy |= receive(l, (u16)i, now_ns) != 0;
-	}
-	l->config.device->frames->timers(l->config.device->impl, now_ns);
+	busy |= receive_all(l, now_ns, &more);
+	run_timers(l, now_ns, more);
 	busy |= l->config.device->frames->events(l->config.device->impl, now_ns) != 0;
 	if (l->config.hooks.work)
 		busy |= l->config.hooks.work(l->config.hooks.ctx);

@@ -121,6 +121,8 @@ bool lib_lane_work(struct lib_lane *l);
 /* -- port.c -------------------------------------------------------------------------------------
  */
 
+/* Small buffers that the port of a lane leaves with the kernel, beside those of connections. */
+u32 lib_port_buffers(const struct chimney_context *c);
 /* Opens the lane's port and the kernel as backend. */
 int lib_port_open(struct lib_lane *l) MUST_CHECK;
 void lib_port_close(struct lib_lane *l);

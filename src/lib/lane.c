@@ -121,7 +121,8 @@ static int make_target(struct lib_lane *l)
 	const struct chimney_context_options *o = &l->context->options;
 	struct target_config config = {
 		.connections = o->max_connections,
-		.bufs = {.small = o->small_buffers, .large = o->large_buffers},
+		.bufs = {.small = o->small_buffers + lib_port_buffers(l->context),
+	                 .large = o->large_buffers},
 		.posted = max_of(o->max_connections, (u32)POSTED_MIN),
 	};
 	bool xdp = o->port_mode == CHIMNEY_PORT_XDP;

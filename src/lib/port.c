@@ -8,7 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RESOLVE_WAIT_MS = 100 };
+enum {
+	RESOLVE_WAIT_MS = 100,
+	XDP_RING_MIN = 2048,
+	XDP_RING_MAX = 16384,
+};
 
 static int failed(int err, const char *what, const char *step)
 {
@@ -58,6 +62,24 @@ static int open_tap(struct lib_lane *l)
 	return manage(l, port_tap_ifindex(l->ports[0]));
 }
 
+/* Frames that a queue holds while the lane does something else: an ACK and a request of each
+ * connection, or what does not fit is lost. A power of two. */
+static u32 xdp_ring_frames(const struct chimney_context *c)
+{
+	u32 want = 2 * c->options.max_connections / xdp_queues(c->ifindex), frames = XDP_RING_MIN;
+
+	while (frames < want && frames < XDP_RING_MAX)
+		frames *= 2;
+	return frames;
+}
+
+u32 lib_port_buffers(const struct chimney_context *c)
+{
+	if (c->options.port_mode != CHIMNEY_PORT_XDP)
+		return 0;
+	return xdp_queues(c->ifindex) * xdp_ring_frames(c);
+}
+
 /* A socket on every receive queue: the first attaches the program and finds the mode. */
 static int open_xdp(struct lib_lane *l)
 {
@@ -65,6 +87,8 @@ static int open_xdp(struct lib_lane *l)
 	struct port_afxdp_config config = {
 		.pool = target_pool(l->target),
 		.ifindex = ifindex,
+		.ring_frames = xdp_ring_frames(l->context),
+		.fill_frames = xdp_ring_frames(l->context),
 		.rx_trusted = xdp_link_is_local(ifindex),
 	};
 	int err = manage(l, 0);

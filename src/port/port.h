@@ -31,7 +31,8 @@ struct port;
 struct port_ops {
 	/* Receives up to n frames into buffers of the pool given at creation: each frame a chain
 	 * with at least min(len, 128) bytes in its first buffer, headers contiguous; frame->port is
-	 * left to the caller. Returns how many; 0: none now; -Exxx: the port is gone. */
+	 * left to the caller. Returns how many, which may be fewer than wait; 0: none now; -Exxx:
+	 * the port is gone. */
 	int (*receive)(struct port *port, struct rx_frame *frames, u32 n);
 	/* Sends frames in order; returns how many were taken (the rest: again later), or -Exxx. No
 	 * frame is referenced after the call. */

@@ -127,7 +127,8 @@ static void note_loss(void *ctx, u32 port, int err)
 
 static void rig_init(struct rig *r, u64 spin_ns)
 {
-	struct target_config tc = {.connections = 16, .bufs = {.small = 64, .large = 4}};
+	struct target_config tc = {.connections = 16,
+	                           .bufs = {.small = 2 * LANE_BATCH, .large = 4}};
 	struct lane_config lc = {.n_ports = PORTS, .spin_ns = spin_ns};
 
 	memset(r, 0, sizeof(*r));
@@ -351,6 +352,44 @@ static void test_a_busy_lane_gives_way(void **state)
 	rig_finish(&r);
 }
 
+/* While a lane is busy its descriptor stays readable although its ports are not watched. */
+static void test_a_hot_lane_is_readable_until_it_is_idle(void **state)
+{
+	struct rig r;
+
+	rig_init(&r, 0);
+	for (u32 i = 0; i < 64; i++) {
+		deliver(&r.ports[0], 1);
+		assert_true(lane_poll(r.lane, 0));
+	}
+	assert_true(is_readable(lane_fd(r.lane)));
+	lane_wake(r.lane);
+	assert_false(lane_poll(r.lane, 0));
+	assert_true(is_readable(lane_fd(r.lane))); /* the wake-up is not lost */
+	assert_false(lane_poll(r.lane, 0));
+	assert_false(is_readable(lane_fd(r.lane)));
+	deliver(&r.ports[1], 1);
+	assert_true(is_readable(lane_fd(r.lane)));
+	rig_finish(&r);
+}
+
+/* The ACK that a timer waits for may be the last of many frames. */
+static void test_timers_wait_for_what_has_arrived(void **state)
+{
+	struct rig r;
+
+	rig_init(&r, 0);
+	deliver(&r.ports[0], 2 * LANE_BATCH + 1);
+	assert_true(lane_turn(r.lane));
+	assert_int_equal(r.lane->late_turns, 1);
+	assert_true(lane_turn(r.lane));
+	assert_int_equal(r.lane->late_turns, 2);
+	assert_true(lane_turn(r.lane));
+	assert_int_equal(r.lane->late_turns, 0);
+	assert_int_equal(r.to_host, 2 * LANE_BATCH + 1);
+	rig_finish(&r);
+}
+
 static void test_poll_in_the_callers_thread(void **state)
 {
 	struct rig r;
@@ -383,6 +422,8 @@ int main(void)
 		cmocka_unit_test(test_a_frame_wakes_a_sleeping_lane),
 		cmocka_unit_test(test_wake_makes_it_turn),
 		cmocka_unit_test(test_a_busy_lane_gives_way),
+		cmocka_unit_test(test_a_hot_lane_is_readable_until_it_is_idle),
+		cmocka_unit_test(test_timers_wait_for_what_has_arrived),
 		cmocka_unit_test(test_poll_in_the_callers_thread),
 	};
 
