@@ -5,7 +5,6 @@
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sack.h"
-#include "tcp/sent.h"
 
 /* RFC 9293 3.10.7.4: whether the window field is newer than the one we have; true: it differs. */
 static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
@@ -29,23 +28,21 @@ static bool update_window(struct tcp_engine *e, struct tcp_conn *c, const struct
 	return changed;
 }
 
-/* Moves snd_una and everything that hangs on it. */
-static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
-                    struct sent_delivery *d)
+/* Moves snd_una and everything that hangs on it; true: our FIN is acknowledged. */
+static bool advance(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                    struct ack_info *a)
 {
-	u32 flight = (u32)seq_diff(c->snd_max, c->snd_una);
-	u32 acked = (u32)seq_diff(s->w.ack, c->snd_una);
 	bool fin = conn_fin_outstanding(c) && seq_eq(s->w.ack, c->snd_max);
 
-	sent_delivered(e, c, c->snd_una, s->w.ack, d);
-	rtt_measure(e, c, s, d);
-	queue_release(e, c, acked - fin);
+	a->acked = (u32)seq_diff(s->w.ack, c->snd_una);
+	sent_delivered(e, c, c->snd_una, s->w.ack, &a->sent);
+	rtt_measure(e, c, s, &a->sent);
+	queue_release(e, c, a->acked - fin);
 	c->snd_una = s->w.ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))
 		c->snd_nxt = c->snd_una;
 	if (unlikely(c->sack_buf != NIL))
 		sack_advance(e, c);
-	recovery_acked(e, c, acked, flight);
 	c->retransmit_count = 0;
 	c->flags &= (u16)~CONN_R1_SAID;
 	if (seq_eq(c->snd_una, c->snd_max))
@@ -53,19 +50,93 @@ static void advance(struct tcp_engine *e, struct tcp_conn *c, const struct segme
 	else
 		timer_start_retransmit(e, c); /* 5.3 */
 	conn_event(e, c, TCP_EV_ACKED);
-	if (unlikely(fin))
-		close_fin_acked(e, c);
+	return fin;
 }
 
 /* RFC 5681 2, with SACK RFC 6675 2: what counts as a duplicate ACK. */
-static bool is_duplicate(const struct tcp_conn *c, const struct segment *s, bool window_changed,
-                         u32 fresh)
+static bool is_duplicate(const struct tcp_conn *c, const struct ack_info *a)
 {
-	if (seq_eq(c->snd_una, c->snd_max))
+	if (a->acked || seq_eq(c->snd_una, c->snd_max))
 		return false;
-	if (c->options & TCP_OPT_SACK)
-		return fresh > 0;
-	return !s->w.payload_len && !(s->w.flags & WIRE_FIN) && !window_changed;
+	return c->options & TCP_OPT_SACK ? a->fresh > 0 : a->pure;
+}
+
+/* Latest time at which a repeat left that this ACK can be for (RFC 8985 6.2 step 2): a round trip
+ * ago at least, and not after what the timestamp echoes. */
+static u64 repeats_until(const struct tcp_engine *e, const struct tcp_conn *c,
+                         const struct segment *s)
+{
+	u64 tick_ns = c->options & TCP_OPT_USEC_TS ? NS_PER_US : NS_PER_MS;
+	u64 until_ns = e->now_ns - min_of(c->min_rtt_ns, e->now_ns);
+	u64 now = e->now_ns / tick_ns;
+	u32 age;
+
+	if (!(c->options & TCP_OPT_TIMESTAMPS) || !s->w.options.ts_ecr)
+		return until_ns;
+	age = conn_ts_now(e, c) - s->w.options.ts_ecr;
+	/* No clock of ours: a mistake of the peer, or of who had the connection before. */
+	if (age > now)
+		return until_ns;
+	return min_of(until_ns, (now - age + 1) * tick_ns - 1);
+}
+
+/* Tells the model of the ACK, when recovery has done its part. `pipe`: bytes in the network before.
+ */
+static void learn(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info *a, u32 pipe)
+{
+	const struct tcp_cc_ops *cc = tcp_cc_of(c);
+	struct rate_sample s = {
+		.now_ns = e->now_ns,
+		.rtt_ns = e->ack_rtt_ns,
+		.acked = a->delivered,
+		.lost = a->lost,
+		.flight_before = pipe,
+		.flight = recovery_pipe(c),
+		.delivered = c->delivered,
+	};
+
+	if (!cc->model)
+		return;
+	rate_measure(c, &a->sent, &s);
+	tcp_cc_adopt(c, e->now_ns);
+	cc->model(c, &s);
+}
+
+/* What is delivered, and what follows from it. */
+static void work_on_ack(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                        bool window_changed)
+{
+	struct ack_info a;
+	u32 sacked = c->sacked_bytes, pipe = 0;
+	bool fin = false;
+	s32 delivered;
+
+	a.acked = a.fresh = a.delivered = a.lost = 0;
+	a.pure = a.dsack = false;
+	a.flight = (u32)seq_diff(c->snd_max, c->snd_una);
+	a.echo = (c->options & TCP_OPT_TIMESTAMPS) && s->w.options.ts_ecr;
+	a.ts_ecr = s->w.options.ts_ecr;
+	if (unlikely(c->flags & CONN_PACED))
+		pipe = recovery_pipe(c);
+	sent_delivery_init(&a.sent, c->loss & LOSS_REPEATED ? repeats_until(e, c, s) : 0);
+	if (unlikely(s->w.options.n_sack && (c->options & TCP_OPT_SACK)))
+		sack_update(e, c, s, &a);
+	if (seq_gt(s->w.ack, c->snd_una))
+		fin = advance(e, c, s, &a);
+	else
+		a.pure = !s->w.payload_len && !(s->w.flags & WIRE_FIN) && !window_changed;
+	a.duplicate = is_duplicate(c, &a);
+	delivered = (s32)a.acked + (s32)(c->sacked_bytes - sacked);
+	if (delivered > 0) {
+		a.delivered = (u32)delivered;
+		sent_account(e, c, a.delivered, &a.sent);
+	}
+	if (a.acked || a.duplicate || a.dsack || unlikely(c->loss & LOSS_TLP))
+		recovery_ack(e, c, &a);
+	if (unlikely(c->flags & CONN_PACED))
+		learn(e, c, &a, pipe);
+	if (unlikely(fin))
+		close_fin_acked(e, c);
 }
 
 /* ACKs that no honest peer sends (RFC 5961 5.2). */
@@ -82,50 +153,9 @@ static bool is_absurd(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	return true;
 }
 
-/* What the network was like before the ACK, for those who keep a model of it. */
-struct before {
-	u32 flight;
-	u32 lost;
-};
-
-static struct before look(struct tcp_engine *e, const struct tcp_conn *c)
-{
-	if (likely(!(c->flags & CONN_PACED)))
-		return (struct before){0, 0};
-	return (struct before){recovery_pipe(e, c), c->lost_bytes};
-}
-
-/* Tells the model of the ACK, when recovery has done its part. */
-static void learn(struct tcp_engine *e, struct tcp_conn *c, u32 acked, const struct before *before,
-                  const struct sent_delivery *d)
-{
-	const struct tcp_cc_ops *cc = tcp_cc_of(c);
-	struct rate_sample s = {
-		.now_ns = e->now_ns,
-		.rtt_ns = e->ack_rtt_ns,
-		.acked = acked,
-		.lost = c->lost_bytes - min_of(c->lost_bytes, before->lost),
-		.flight_before = before->flight,
-		.delivered = c->delivered,
-	};
-
-	if (!cc->model)
-		return;
-	s.flight = recovery_pipe(e, c);
-	rate_measure(c, d, &s);
-	tcp_cc_adopt(c, e->now_ns);
-	cc->model(c, &s);
-}
-
 bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	struct sent_delivery d = {.repeats_until_ns = e->now_ns};
-	tcp_seq una = c->snd_una;
-	u32 sacked = c->sacked_bytes;
-	s32 delivered;
-	struct before before;
 	bool window_changed;
-	u32 fresh = 0;
 
 	if (unlikely(c->state == TCP_SYN_RECEIVED)) {
 		if (!seq_eq(s->w.ack, c->snd_max)) {
@@ -139,19 +169,8 @@ bool ack_input(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s
 	if (unlikely(seq_lt(s->w.ack, c->snd_una)))
 		return true;
 	e->ack_rtt_ns = 0;
-	before = look(e, c);
 	window_changed = update_window(e, c, s);
-	if (unlikely(s->w.options.n_sack && (c->options & TCP_OPT_SACK)))
-		fresh = sack_update(e, c, s, &d);
-	if (seq_gt(s->w.ack, c->snd_una))
-		advance(e, c, s, &d);
-	else if (unlikely(is_duplicate(c, s, window_changed, fresh)))
-		recovery_duplicate(e, c, fresh);
-	delivered = seq_diff(c->snd_una, una) + (s32)(c->sacked_bytes - sacked);
-	if (delivered > 0)
-		sent_account(e, c, (u32)delivered, &d);
-	if (unlikely(c->flags & CONN_PACED))
-		learn(e, c, (u32)max_of(delivered, 0), &before, &d);
+	work_on_ack(e, c, s, window_changed);
 	/* Something may go out now that could not before. */
 	if (seq_lt(c->snd_nxt, conn_data_end(c)) ||
 	    (c->fin & (TCP_FIN_QUEUED | TCP_FIN_SENT)) == TCP_FIN_QUEUED)

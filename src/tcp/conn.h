@@ -33,6 +33,21 @@ enum tcp_conn_flags {
 		1 << 15, /* sender SWS: send although less than a segment (RFC 9293 3.8.6.2.1) */
 };
 
+/* conn.loss */
+enum conn_loss_flags {
+	LOSS_REORDERING = 1 << 0,  /* RACK.reordering_seen */
+	LOSS_DSACK_ROUND = 1 << 1, /* dsack_round is valid */
+	LOSS_REO_TIMER = 1 << 2,   /* probe_at_ns is RACK's */
+	LOSS_PROBE_OWED = 1 << 3,  /* a loss probe is to be sent whatever cwnd says */
+	LOSS_TLP = 1 << 4,         /* a loss probe is out: tlp_end is valid */
+	LOSS_TLP_REPEAT = 1 << 5,  /* it was no new data (TLP.is_retrans) */
+	LOSS_UNDO = 1 << 6,        /* a reduction of cwnd may turn out to be needless */
+	LOSS_REPEAT_TS = 1 << 7,   /* repeat_ts is valid */
+	LOSS_FRTO = 1 << 8,        /* a timeout may turn out to be spurious */
+	LOSS_FRTO_NEW = 1 << 9,    /* F-RTO step 3: new data goes before what is lost */
+	LOSS_REPEATED = 1 << 10,   /* records of what was sent more than once may exist */
+};
+
 /* sent_record.flags */
 enum sent_flags {
 	SENT_LOST = 1 << 0,        /* thought to be lost, and not sent again since */
@@ -113,12 +128,12 @@ struct tcp_conn {
 	/* line 3: loss and flow control */
 	u32 ssthresh_bytes;
 	tcp_seq recovery_point;
-	tcp_seq high_rxt;   /* RFC 6675 2 HighRxt: everything left of it was resent */
-	tcp_seq rescue_rxt; /* RFC 6675 2 RescueRxt */
-	u32 dup_acks;
+	u16 dup_acks;
+	u16 loss;         /* conn_loss_flags */
 	u32 sack_buf;     /* small buffer that holds the scoreboard, NIL: none (sack.h) */
 	u32 sacked_bytes; /* bytes in the scoreboard */
 	u32 lost_bytes;   /* bytes of records marked SENT_LOST */
+	u64 probe_at_ns;  /* RACK's reordering timer (LOSS_REO_TIMER) or TLP's probe */
 	u64 min_rtt_ns;
 	u64 progress_at_ns; /* last delivery, or first transmission after it: C.delivered_time */
 	u32 delivered;      /* bytes delivered, modulo 2^32: C.delivered */
@@ -163,6 +178,27 @@ struct tcp_conn {
 	struct tcp_cached settings;
 	u64 pace_at_ns;    /* with CONN_PACED: no data leaves before */
 	tcp_seq ecn_point; /* with TCP_ECN_REDUCED: the window that has reacted ends here */
+
+	/* line 9: loss. RACK (RFC 8985 5.3), */
+	tcp_seq rack_end; /* RACK.xmit_ts, RACK.end_seq: the newest that was delivered */
+	u64 rack_xmit_ns;
+	u32 rack_rtt_us;     /* rounded up */
+	tcp_seq rack_fack;   /* highest that was acknowledged or sacked */
+	tcp_seq dsack_round; /* with LOSS_DSACK_ROUND: where the round with a DSACK ends */
+	tcp_seq high_rxt;    /* right of it nothing was sent more than once */
+	tcp_seq lost_from;   /* left of it no record is marked SENT_LOST */
+	tcp_seq tlp_end;     /* with LOSS_TLP: snd_max once the probe was sent */
+	/* PRR (RFC 6937 3): prr_delivered, prr_out, RecoverFS; */
+	u32 prr_delivered;
+	u32 prr_out;
+	u32 prr_flight;
+	/* undo (undo.h), with LOSS_UNDO: */
+	tcp_seq undo_marker; /* snd_una when the reduction came */
+	u32 undo_bytes;      /* repeated since, and not reported as received twice */
+	u32 undo_window;     /* RFC 4015 pipe_prev */
+	u32 repeat_ts;       /* with LOSS_REPEAT_TS: timestamp of the first repeat */
+	u8 reo_steps;        /* RACK.reo_wnd_mult, 0: 1 */
+	u8 reo_persist;      /* RACK.reo_wnd_persist */
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");
 _Static_assert(offsetof(struct tcp_conn, srtt_ns) == 128, "line 2");
@@ -170,7 +206,7 @@ _Static_assert(offsetof(struct tcp_conn, ssthresh_bytes) == 192, "line 3");
 _Static_assert(offsetof(struct tcp_conn, sent) == 256, "line 4");
 _Static_assert(offsetof(struct tcp_conn, persist_at_ns) == 320, "line 5");
 _Static_assert(offsetof(struct tcp_conn, cc) == 384, "line 6");
-_Static_assert(sizeof(struct tcp_conn) == 576, "nine lines");
+_Static_assert(sizeof(struct tcp_conn) == 640, "ten lines");
 
 /* A path: what its connections share. */
 struct tcp_path {

@@ -203,8 +203,9 @@ enum tcp_event_bits {
 	TCP_EV_TIME_WAIT = 1 << 9,   /* entered TIME_WAIT: the target gives it to the host */
 	TCP_EV_CLOSED = 1 << 10,     /* CLOSED: nothing more will happen, free it */
 	TCP_EV_SOFT_ERROR = 1 << 11, /* R1 passed: negative advice to the path (RFC 9293 3.8.3) */
-	TCP_EV_LOSS = 1 << 12,       /* a recovery began, or the retransmission timer fired */
-	TCP_EV_DISORDER = 1 << 13,   /* a segment arrived out of order */
+	TCP_EV_LOSS =
+		1 << 12, /* a recovery began, the retransmission timer fired, or a probe repaired */
+	TCP_EV_DISORDER = 1 << 13, /* a segment arrived out of order */
 };
 
 struct tcp_event {

@@ -24,7 +24,7 @@ static void draw_numbers(struct tcp_engine *e, struct tcp_conn *c)
 static void start_sending(struct tcp_engine *e, struct tcp_conn *c)
 {
 	c->snd_una = c->snd_nxt = c->snd_max = c->iss;
-	c->recovery_point = c->high_rxt = c->snd_sml = c->snd_up = c->iss;
+	c->recovery_point = c->rack_fack = c->high_rxt = c->snd_sml = c->snd_up = c->iss;
 	c->rto_ns = RTO_INITIAL_NS;
 	c->ssthresh_bytes = UINT32_MAX;
 	c->received_at_ns = c->sent_at_ns = c->progress_at_ns = e->now_ns;
@@ -140,8 +140,9 @@ int tcp_open_passive(struct tcp_engine *e, const struct rx_frame *frame,
 /* The handshake is done. */
 static void establish(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
-	struct sent_delivery d = {.repeats_until_ns = e->now_ns};
+	struct sent_delivery d;
 
+	sent_delivery_init(&d, e->now_ns);
 	sent_delivered(e, c, c->snd_una, s->w.ack, &d);
 	sent_account(e, c, (u32)seq_diff(s->w.ack, c->snd_una), &d);
 	rtt_measure(e, c, s, &d);

@@ -9,6 +9,8 @@
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sent.h"
+#include "tcp/tlp.h"
+#include "tcp/undo.h"
 
 enum {
 	FRAME_IP_MAX = 65535,
@@ -76,6 +78,7 @@ static void count_repeat(struct tcp_engine *e, struct tcp_conn *c, const struct 
 {
 	e->n.retransmit_segs += s->len > c->mss ? (s->len + c->mss - 1) / c->mss : 1;
 	e->n.retransmit_bytes += s->len;
+	undo_repeated(e, c, s->len);
 }
 
 /* Books of data and FIN: what was sent, when, and whether it is timed. */
@@ -101,6 +104,10 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 	c->snd_max = seq_max(c->snd_max, end);
 	if (c->retransmit_at_ns == TIMER_STOPPED)
 		timer_start_retransmit(e, c);
+	if (unlikely(c->recovery == TCP_RECOVERY_FAST))
+		c->prr_out += (u32)seq_diff(end, s->seq);
+	else if (likely(seq_eq(end, c->snd_max)))
+		tlp_schedule(e, c);
 }
 
 void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,

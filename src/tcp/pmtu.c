@@ -14,9 +14,7 @@ void tcp_conn_resend_big(struct tcp_engine *e, u32 conn, u64 now_ns)
 	conn_derive_mss(e, c);
 	if (c->recovery > TCP_RECOVERY_DISORDER || seq_eq(c->snd_una, c->snd_max))
 		return;
-	c->snd_nxt = c->snd_una;
-	timer_start_retransmit(e, c);
-	conn_mark_dirty(e, c);
+	recovery_resend(e, c);
 }
 
 /* Headers of every segment of the connection. */
@@ -32,7 +30,7 @@ static bool may_probe(struct tcp_engine *e, const struct tcp_conn *c, u32 len)
 	if ((c->state != TCP_ESTABLISHED && c->state != TCP_CLOSE_WAIT) ||
 	    (c->flags & CONN_QUIESCED) || !conn_may_transmit(e, c))
 		return false;
-	if (c->recovery != TCP_RECOVERY_OPEN || !seq_eq(c->snd_nxt, c->snd_max))
+	if (c->recovery != TCP_RECOVERY_OPEN || c->lost_bytes)
 		return false;
 	/* RFC 4821 7.2: not before the peer could tell that the probe, alone, is missing. */
 	if (seq_diff(conn_data_end(c), c->snd_nxt) < (s32)(len + DUP_THRESH * c->mss))

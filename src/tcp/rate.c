@@ -22,7 +22,7 @@ void rate_measure(const struct tcp_conn *c, const struct sent_delivery *d, struc
 
 void rate_lacks_data(struct tcp_engine *e, struct tcp_conn *c)
 {
-	u32 pipe = recovery_pipe(e, c);
+	u32 pipe = recovery_pipe(c);
 
 	if (seq_diff(conn_data_end(c), c->snd_nxt) >= (s32)c->mss || c->lost_bytes ||
 	    pipe >= c->cwnd_bytes)

@@ -3,26 +3,35 @@
 
 #include "tcp/cc/cc.h"
 #include "tcp/ecn.h"
+#include "tcp/prr.h"
+#include "tcp/rack.h"
 #include "tcp/sack.h"
+#include "tcp/tlp.h"
+#include "tcp/undo.h"
 
 static u32 flight_of(const struct tcp_conn *c)
 {
 	return (u32)seq_diff(c->snd_max, c->snd_una);
 }
 
-u32 recovery_pipe(struct tcp_engine *e, const struct tcp_conn *c)
+static bool has_sack(const struct tcp_conn *c)
 {
-	u32 out;
+	return c->options & TCP_OPT_SACK;
+}
 
-	if (c->recovery == TCP_RECOVERY_FAST && c->sack_buf != NIL)
-		return sack_holes(e, c, sack_lost_end(e, c), c->snd_max) +
-		       sack_holes(e, c, c->snd_una, c->high_rxt);
-	out = (u32)seq_diff(c->snd_nxt, c->snd_una);
-	if (likely(!c->sacked_bytes))
+/* A model of the path has its own idea of cwnd in a recovery. */
+static bool uses_prr(const struct tcp_conn *c)
+{
+	return has_sack(c) && !tcp_cc_of(c)->model;
+}
+
+u32 recovery_pipe(const struct tcp_conn *c)
+{
+	u32 out = (u32)seq_diff(c->snd_nxt, c->snd_una);
+
+	if (likely(!(c->sacked_bytes | c->lost_bytes)))
 		return out;
-	if (c->sack_buf != NIL)
-		return sack_holes(e, c, c->snd_una, c->snd_nxt);
-	return out - min_of(out, c->sacked_bytes);
+	return out - min_of(out, c->sacked_bytes + c->lost_bytes);
 }
 
 /* The inflation without SACK never says that more left the network than was in it. */
@@ -33,72 +42,106 @@ static void inflate(struct tcp_conn *c, u32 segs)
 	c->sacked_bytes = min_of(c->sacked_bytes + segs * c->mss, room);
 }
 
-static void enter_fast(struct tcp_engine *e, struct tcp_conn *c)
+/* The hole at snd_una has no record that RACK could find lost. */
+static bool head_is_unlogged(struct tcp_engine *e, struct tcp_conn *c)
+{
+	struct sent_at at;
+	const struct sent_record *r;
+
+	if (likely(!(c->flags & CONN_UNLOGGED)))
+		return false;
+	r = sent_first(e, c, &at);
+	return !r || !seq_eq(r->start, c->snd_una);
+}
+
+static void enter_fast(struct tcp_engine *e, struct tcp_conn *c, struct ack_info *a)
 {
 	e->n.fast_recoveries++;
 	conn_event(e, c, TCP_EV_LOSS);
+	undo_begin(c);
 	tcp_cc_lost(c, e->now_ns);
-	c->cwnd_bytes = c->ssthresh_bytes;
 	c->recovery = TCP_RECOVERY_FAST;
 	c->recovery_point = c->snd_max;
-	c->high_rxt = c->snd_una;
-	c->rescue_rxt = seq_add(c->snd_una, (u32)-1);
-	c->snd_nxt = c->snd_max;
-	c->flags |= CONN_RETRANSMIT;
+	if (uses_prr(c)) {
+		prr_begin(c);
+		prr_ack(c, a->delivered, false);
+	} else {
+		c->cwnd_bytes = c->ssthresh_bytes;
+	}
+	if (!has_sack(c) || head_is_unlogged(e, c))
+		c->flags |= CONN_RETRANSMIT;
+	c->loss &= (u16)~LOSS_PROBE_OWED;
+	if (!(c->loss & LOSS_REO_TIMER))
+		c->probe_at_ns = TIMER_STOPPED;
 	timer_start_retransmit(e, c);
 	conn_mark_dirty(e, c);
 }
 
-void recovery_duplicate(struct tcp_engine *e, struct tcp_conn *c, u32 fresh)
-{
-	bool sack = c->sack_buf != NIL;
-
-	e->n.dup_acks_in++;
-	c->dup_acks++;
-	conn_mark_dirty(e, c);
-	if (!sack && c->recovery != TCP_RECOVERY_LOSS)
-		inflate(c, 1);
-	if (c->recovery >= TCP_RECOVERY_FAST)
-		return;
-	c->recovery = TCP_RECOVERY_DISORDER;
-	/* RFC 6582 3.2 step 2: without SACK, duplicates of what an earlier recovery resent. */
-	if (!sack && !seq_gt(c->snd_una, c->recovery_point))
-		return;
-	if (c->dup_acks >= DUP_THRESH || seq_gt(sack_lost_end(e, c), c->snd_una))
-		enter_fast(e, c);
-}
-
-static void grow(struct tcp_engine *e, struct tcp_conn *c, u32 acked, u32 flight)
+static void grow(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info *a)
 {
 	bool slow_start = c->cwnd_bytes < c->ssthresh_bytes;
 
 	if (unlikely(ecn_has_reduced(c)))
 		return;
 	/* RFC 7661: a window that was not used proves nothing. */
-	if (flight + c->mss <= c->cwnd_bytes && !(slow_start && 2 * (u64)flight >= c->cwnd_bytes))
+	if (a->flight + c->mss <= c->cwnd_bytes &&
+	    !(slow_start && 2 * (u64)a->flight >= c->cwnd_bytes))
 		return;
 	if (tcp_cc_of(c)->model)
 		return;
 	tcp_cc_adopt(c, e->now_ns);
-	tcp_cc_of(c)->acked(c, acked, e->ack_rtt_ns, e->now_ns);
+	tcp_cc_of(c)->acked(c, a->acked, e->ack_rtt_ns, e->now_ns);
 }
 
-static void leave(struct tcp_engine *e, struct tcp_conn *c)
+/* Back to normal: what is sacked still, or was, says whether all is quiet. */
+static void settle_down(struct tcp_conn *c)
+{
+	c->recovery = c->sack_buf == NIL ? TCP_RECOVERY_OPEN : TCP_RECOVERY_DISORDER;
+	c->dup_acks = 0;
+	if (c->sack_buf == NIL)
+		c->sacked_bytes = 0;
+}
+
+static void leave(struct tcp_conn *c)
 {
 	bool fast = c->recovery == TCP_RECOVERY_FAST;
 
-	c->recovery = TCP_RECOVERY_OPEN;
-	c->dup_acks = 0;
+	settle_down(c);
+	rack_recovered(c);
 	c->flags &= (u16)~CONN_RETRANSMIT;
-	if (c->sack_buf == NIL)
-		c->sacked_bytes = 0;
-	/* RFC 6582 3.2 step 3 (1): no burst of what the inflation held back. */
-	if (fast && !(c->options & TCP_OPT_SACK))
+	c->loss &= (u16) ~(LOSS_FRTO | LOSS_FRTO_NEW);
+	/* RFC 6937 3: where the reduction leads to. RFC 6582 3.2 step 3 (1): no burst of what the
+	 * inflation held back. */
+	if (fast && uses_prr(c))
+		c->cwnd_bytes = c->ssthresh_bytes;
+	else if (fast && !has_sack(c))
 		c->cwnd_bytes =
 			min_of(c->ssthresh_bytes, max_of(flight_of(c), (u32)c->mss) + c->mss);
 	c->cwnd_bytes = max_of(c->cwnd_bytes, (u32)c->mss);
-	if (c->sack_buf != NIL)
+}
+
+/* -- states ------------------------------------------------------------------------------------ */
+
+/* Whether duplicate ACKs alone are enough: without SACK (RFC 6582 3.2 step 2: not for what an
+ * earlier recovery resent), or for what has no record (RFC 6675 5). */
+static bool duplicates_suffice(struct tcp_engine *e, const struct tcp_conn *c)
+{
+	if (!has_sack(c))
+		return c->dup_acks >= DUP_THRESH && seq_gt(c->snd_una, c->recovery_point);
+	return (c->flags & CONN_UNLOGGED) &&
+	       (c->dup_acks >= DUP_THRESH || seq_gt(sack_lost_end(e, c), c->snd_una));
+}
+
+static void ack_open(struct tcp_engine *e, struct tcp_conn *c, struct ack_info *a)
+{
+	if (a->acked) {
+		settle_down(c);
+		grow(e, c, a);
+	} else if (a->duplicate) {
 		c->recovery = TCP_RECOVERY_DISORDER;
+	}
+	if (a->lost || (c->recovery == TCP_RECOVERY_DISORDER && duplicates_suffice(e, c)))
+		enter_fast(e, c, a);
 }
 
 /* RFC 6582 3.2 step 3 (2): the next hole is known to be lost. */
@@ -106,45 +149,95 @@ static void partial_ack(struct tcp_engine *e, struct tcp_conn *c, u32 acked)
 {
 	u32 deflate = acked - min_of(acked, (u32)c->mss);
 
-	c->high_rxt = seq_max(c->high_rxt, c->snd_una);
-	if (c->options & TCP_OPT_SACK)
+	if (has_sack(c)) {
+		if (head_is_unlogged(e, c))
+			c->flags |= CONN_RETRANSMIT;
 		return;
+	}
 	c->sacked_bytes -= min_of(c->sacked_bytes, deflate);
 	c->flags |= CONN_RETRANSMIT;
 }
 
-void recovery_acked(struct tcp_engine *e, struct tcp_conn *c, u32 acked, u32 flight)
+static void ack_fast(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info *a)
 {
-	if (likely(c->recovery == TCP_RECOVERY_OPEN && c->sack_buf == NIL)) {
-		grow(e, c, acked, flight);
+	if (seq_geq(c->snd_una, c->recovery_point)) {
+		leave(c);
 		return;
 	}
-	if (c->recovery == TCP_RECOVERY_OPEN)
-		c->recovery = TCP_RECOVERY_DISORDER;
-	if (c->recovery == TCP_RECOVERY_DISORDER) {
-		c->dup_acks = 0;
-		if (c->sack_buf == NIL) {
-			c->sacked_bytes = 0;
-			c->recovery = TCP_RECOVERY_OPEN;
-		}
-		grow(e, c, acked, flight);
-		if (seq_gt(sack_lost_end(e, c), c->snd_una))
-			enter_fast(e, c);
-		return;
-	}
-	conn_mark_dirty(e, c);
-	if (seq_geq(c->snd_una, c->recovery_point))
-		leave(e, c);
-	else if (c->recovery == TCP_RECOVERY_FAST)
-		partial_ack(e, c, acked);
-	else
-		grow(e, c, acked, flight);
+	if (a->acked)
+		partial_ack(e, c, a->acked);
+	if (uses_prr(c) && a->delivered)
+		prr_ack(c, a->delivered, a->acked && !a->lost);
 }
+
+static void ack_loss(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info *a)
+{
+	if (seq_geq(c->snd_una, c->recovery_point)) {
+		leave(c);
+		return;
+	}
+	if (!a->acked)
+		return;
+	grow(e, c, a);
+	if (head_is_unlogged(e, c))
+		c->flags |= CONN_RETRANSMIT;
+}
+
+static void count_duplicate(struct tcp_engine *e, struct tcp_conn *c)
+{
+	e->n.dup_acks_in++;
+	c->dup_acks += c->dup_acks < UINT16_MAX;
+	/* Without a scoreboard all that is known is that something arrived. */
+	if (c->sack_buf == NIL && c->recovery != TCP_RECOVERY_LOSS)
+		inflate(c, 1);
+}
+
+static void ack_slow(struct tcp_engine *e, struct tcp_conn *c, struct ack_info *a)
+{
+	if (a->duplicate)
+		count_duplicate(e, c);
+	if (has_sack(c)) {
+		rack_ack(e, c, a);
+		tlp_ack(e, c, a);
+		a->lost = rack_detect(e, c);
+	}
+	if (undo_ack(e, c, a)) {
+		settle_down(c);
+		a->lost = 0;
+	}
+	if (c->recovery <= TCP_RECOVERY_DISORDER)
+		ack_open(e, c, a);
+	else if (c->recovery == TCP_RECOVERY_FAST)
+		ack_fast(e, c, a);
+	else
+		ack_loss(e, c, a);
+	if (c->recovery != TCP_RECOVERY_OPEN)
+		conn_mark_dirty(e, c);
+}
+
+void recovery_ack(struct tcp_engine *e, struct tcp_conn *c, struct ack_info *a)
+{
+	/* Nothing is out, nothing was wrong: RACK has nothing to learn, later segments are newer.
+	 */
+	if (likely(c->recovery == TCP_RECOVERY_OPEN && seq_eq(c->snd_una, c->snd_max) &&
+	           !a->dsack && !(c->loss & LOSS_TLP))) {
+		grow(e, c, a);
+		c->probe_at_ns = TIMER_STOPPED;
+		return;
+	}
+	ack_slow(e, c, a);
+	if (a->acked)
+		tlp_schedule(e, c);
+}
+
+/* -- timers ------------------------------------------------------------------------------------ */
 
 void recovery_timeout(struct tcp_engine *e, struct tcp_conn *c)
 {
 	struct scoreboard *b = sack_board(e, c);
+	bool whole = !(c->flags & CONN_UNLOGGED);
 
+	undo_timeout(c);
 	c->recovery = TCP_RECOVERY_LOSS;
 	/* RFC 5681 3.1: the threshold once for each loss event, not for each back-off. */
 	if (!c->retransmit_count)
@@ -153,56 +246,116 @@ void recovery_timeout(struct tcp_engine *e, struct tcp_conn *c)
 	c->dup_acks = 0;
 	/* RFC 2018 8: a receiver may have given sacked data up; seen when even the first hole's
 	 * retransmission brings nothing. */
-	if (!b || c->retransmit_count || seq_leq(b->r[0].start, c->snd_una))
+	if (!b || c->retransmit_count || seq_leq(b->r[0].start, c->snd_una)) {
+		whole &= !b;
 		sack_clear(e, c);
+	}
+	if (!whole)
+		sent_rebuild(e, c);
+	rack_timeout(e, c, !whole);
 	c->recovery_point = c->snd_max;
-	c->high_rxt = c->snd_una;
-	c->snd_nxt = c->snd_una;
+	c->probe_at_ns = TIMER_STOPPED;
+	c->loss &= (u16) ~(LOSS_REO_TIMER | LOSS_TLP | LOSS_PROBE_OWED);
 	c->flags |= CONN_RETRANSMIT;
 	conn_mark_dirty(e, c);
 }
 
-static void cut(const struct tcp_conn *c, struct recovery_segment *s, tcp_seq start, tcp_seq end)
+void recovery_resend(struct tcp_engine *e, struct tcp_conn *c)
 {
-	s->start = start;
-	s->end = seq_min(end, seq_add(start, c->mss));
-	s->rescue = false;
+	struct sent_at at;
+
+	if (c->flags & CONN_UNLOGGED)
+		sent_rebuild(e, c);
+	for (struct sent_record *r = sent_first(e, c, &at); r; r = sent_next(e, c, &at))
+		sent_mark_lost(c, r);
+	c->probe_at_ns = TIMER_STOPPED;
+	timer_start_retransmit(e, c);
+	conn_mark_dirty(e, c);
 }
 
-/* Rule 4: the last hole's end, once, so that the ACK clock does not die; unless it was sent again
- * already, which is all that a rescue could do. */
-static bool rescue(struct tcp_engine *e, const struct tcp_conn *c, struct recovery_segment *ret)
+void recovery_probe_due(struct tcp_engine *e, struct tcp_conn *c)
 {
-	struct scoreboard *b = sack_board(e, c);
-	tcp_seq end = c->snd_max, start;
-	u32 i = b->n;
+	struct ack_info a = {0};
+	bool reordering = c->loss & LOSS_REO_TIMER;
 
-	if (!seq_gt(c->snd_una, c->rescue_rxt))
-		return false;
-	for (; i > 0 && seq_eq(b->r[i - 1].end, end); i--)
-		end = b->r[i - 1].start;
-	start = i > 0 ? b->r[i - 1].end : c->snd_una;
-	if (seq_diff(end, start) > c->mss)
-		start = seq_add(end, (u32)-c->mss);
-	*ret = (struct recovery_segment){start, end, true};
-	return seq_lt(start, end) && seq_gt(end, c->high_rxt);
+	c->probe_at_ns = TIMER_STOPPED;
+	c->loss &= (u16)~LOSS_REO_TIMER;
+	if (seq_eq(c->snd_una, c->snd_max) || !conn_may_transmit(e, c))
+		return;
+	if (!reordering) {
+		tlp_due(e, c);
+		return;
+	}
+	e->n.rack_timeouts++;
+	if (!rack_detect(e, c))
+		return;
+	if (c->recovery <= TCP_RECOVERY_DISORDER)
+		enter_fast(e, c, &a);
+	else if (c->recovery == TCP_RECOVERY_FAST && uses_prr(c))
+		prr_force(c);
+	conn_mark_dirty(e, c);
 }
 
-bool recovery_next(struct tcp_engine *e, const struct tcp_conn *c, bool lost_only,
-                   struct recovery_segment *ret)
-{
-	struct scoreboard *b = sack_board(e, c);
-	tcp_seq end, start = sack_skip(e, c, seq_max(c->high_rxt, c->snd_una), &end);
+/* -- import, export ---------------------------------------------------------------------------- */
 
-	if (seq_lt(start, sack_lost_end(e, c))) {
-		cut(c, ret, start, end);
-		return true;
+/* Marks what lies in [start, end) lost, cutting records at both. */
+static void mark_range(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
+{
+	struct sent_at at;
+
+	if (!seq_lt(start, end))
+		return;
+	sent_cut(e, c, start);
+	sent_cut(e, c, end);
+	for (struct sent_record *r = sent_first(e, c, &at); r; r = sent_next(e, c, &at))
+		if (seq_geq(r->start, start) && seq_leq(r->end, end))
+			sent_mark_lost(c, r);
+}
+
+/*
+ * What the old owner knew of each segment is gone but for four numbers: HighRxt, snd_nxt, the
+ * scoreboard, and the state. After a timeout what lies right of snd_nxt is lost, or, where the old
+ * owner never moves it back, all but the first segment; in fast recovery what is left of the third
+ * sacked segment and was not resent.
+ */
+static void import_lost(struct tcp_engine *e, struct tcp_conn *c)
+{
+	tcp_seq first = seq_min(seq_add(c->snd_una, c->mss), c->snd_max);
+
+	if (seq_lt(c->snd_nxt, c->snd_max))
+		mark_range(e, c, c->snd_nxt, c->snd_max);
+	else if (c->recovery == TCP_RECOVERY_LOSS)
+		mark_range(e, c, seq_max(first, c->high_rxt), c->snd_max);
+	else if (c->recovery == TCP_RECOVERY_FAST && c->sack_buf != NIL)
+		mark_range(e, c, c->high_rxt, sack_lost_end(e, c));
+	c->snd_nxt = c->snd_max;
+}
+
+void recovery_import(struct tcp_engine *e, struct tcp_conn *c)
+{
+	sent_rebuild(e, c);
+	c->rack_fack = c->snd_una;
+	if (!conn_is_synchronized(c) || seq_eq(c->snd_una, c->snd_max))
+		return;
+	import_lost(e, c);
+	if (c->recovery == TCP_RECOVERY_FAST && uses_prr(c))
+		prr_begin(c);
+	tlp_schedule(e, c);
+}
+
+void recovery_export(struct tcp_engine *e, struct tcp_conn *c, struct tcp_delegated *d)
+{
+	struct sent_at at;
+	const struct sent_record *r = sent_first_lost(e, c, &at);
+
+	d->snd_nxt = c->snd_nxt;
+	d->high_rxt = r ? r->start : c->high_rxt;
+	/* All that follows without a record between that is not lost. */
+	for (bool run = false; r; r = sent_next(e, c, &at)) {
+		if (!(r->flags & SENT_LOST))
+			d->snd_nxt = c->snd_max;
+		else if (!run)
+			d->snd_nxt = r->start;
+		run = r->flags & SENT_LOST;
 	}
-	if (lost_only)
-		return false;
-	if (seq_lt(start, b->r[b->n - 1].start)) {
-		cut(c, ret, start, end);
-		return true;
-	}
-	return rescue(e, c, ret);
 }

@@ -52,6 +52,13 @@ bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment 
 	return true;
 }
 
+void rtt_at_least(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns)
+{
+	c->srtt_ns = max_of(c->srtt_ns, rtt_ns);
+	c->rttvar_ns = max_of(c->rttvar_ns, rtt_ns / 2);
+	c->rto_ns = rto_of(e, c);
+}
+
 u64 rto_now(const struct tcp_engine *e, const struct tcp_conn *c)
 {
 	u64 rto = c->rto_ns;

@@ -17,6 +17,10 @@ void rtt_sample(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns);
 bool rtt_measure(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
                  const struct sent_delivery *d);
 
+/* A spurious timeout: srtt and rttvar as if nothing but this sample were known, unless they are
+ * larger (RFC 4015 3.2). */
+void rtt_at_least(struct tcp_engine *e, struct tcp_conn *c, u64 rtt_ns);
+
 /* The timeout with its back-off (RFC 6298 5.5). */
 u64 rto_now(const struct tcp_engine *e, const struct tcp_conn *c);
 

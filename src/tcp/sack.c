@@ -38,6 +38,7 @@ static void insert_range(struct tcp_engine *e, struct tcp_conn *c, u32 at, struc
 
 	if (b->n == SCOREBOARD_RANGES) {
 		e->n.sack_ranges_lost++;
+		c->flags |= CONN_UNLOGGED;
 		if (at == b->n)
 			return;
 		c->sacked_bytes -= range_bytes(b->r[--b->n]);
@@ -89,13 +90,16 @@ static bool is_dsack(const struct tcp_conn *c, const struct segment *s)
 	       seq_leq(s->w.options.sack[0].end, s->w.options.sack[1].end);
 }
 
-u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
-                struct sent_delivery *d)
+void sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                 struct ack_info *a)
 {
-	u32 first = 0, fresh = 0;
+	u32 first = 0;
 
 	if (is_dsack(c, s)) {
 		e->n.dsacks_in++;
+		a->dsack = true;
+		a->dsack_range =
+			(struct seq_range){s->w.options.sack[0].start, s->w.options.sack[0].end};
 		first = 1;
 	}
 	for (u32 i = first; i < s->w.options.n_sack; i++) {
@@ -110,10 +114,9 @@ u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *
 			e->n.sack_invalid += seq_gt(r.end, c->snd_una);
 			continue;
 		}
-		sent_delivered(e, c, r.start, r.end, d);
-		fresh += sack_add(e, c, r);
+		sent_delivered(e, c, r.start, r.end, &a->sent);
+		a->fresh += sack_add(e, c, r);
 	}
-	return fresh;
 }
 
 void sack_advance(struct tcp_engine *e, struct tcp_conn *c)
@@ -131,6 +134,7 @@ void sack_advance(struct tcp_engine *e, struct tcp_conn *c)
 	 */
 	if (b->n && seq_leq(b->r[0].start, c->snd_una)) {
 		e->n.sack_ranges_lost += b->n;
+		c->flags |= CONN_UNLOGGED;
 		b->n = 0;
 	}
 	if (!b->n)

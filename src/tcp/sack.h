@@ -7,7 +7,7 @@
 #ifndef TCP_SACK_H
 #define TCP_SACK_H
 
-#include "tcp/sent.h"
+#include "tcp/recovery.h"
 
 enum { SCOREBOARD_RANGES = (BUF_SMALL_BYTES - 8) / sizeof(struct seq_range) };
 
@@ -24,10 +24,10 @@ static inline struct scoreboard *sack_board(struct tcp_engine *e, const struct t
 	return c->sack_buf == NIL ? NULL : (struct scoreboard *)buf_bytes(e->bufs, c->sack_buf);
 }
 
-/* Takes a segment's blocks in, out of the sent log and into *d what they newly cover; returns how
- * many bytes that is. */
-u32 sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
-                struct sent_delivery *d);
+/* Takes a segment's blocks in, and out of the sent log what they newly cover: fresh, sent, dsack
+ * and dsack_range of *a. */
+void sack_update(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s,
+                 struct ack_info *a);
 /* Adds one range that lies within (snd_una, snd_max]; returns the bytes newly covered. */
 u32 sack_add(struct tcp_engine *e, struct tcp_conn *c, struct seq_range range);
 /* Forgets what lies left of snd_una. */

@@ -6,6 +6,7 @@
 #include "tcp/output.h"
 #include "tcp/recovery.h"
 #include "tcp/sack.h"
+#include "tcp/tlp.h"
 
 /* Fills a segment of [seq, end), the FIN's number included; false when it would be empty. */
 static bool fill(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, tcp_seq end,
@@ -33,27 +34,26 @@ static bool select_head(struct tcp_engine *e, struct tcp_conn *c, struct segment
 
 	c->flags &= (u16)~CONN_RETRANSMIT;
 	end = seq_min(end, seq_add(seq, c->mss));
-	if (!seq_lt(seq, end) || !fill(e, c, seq, end, ret))
-		return false;
-	c->high_rxt = seq_max(c->high_rxt, end);
-	return true;
+	return seq_lt(seq, end) && fill(e, c, seq, end, ret);
 }
 
-/* Fast recovery by the scoreboard. */
-static bool select_hole(struct tcp_engine *e, struct tcp_conn *c, bool lost_only,
-                        struct segment_out *ret)
+/* A tail loss probe: new data if the peer's window allows, else the last segment again, whatever
+ * cwnd says (RFC 8985 7.3). */
+static bool select_probe(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *ret)
 {
-	struct recovery_segment r;
+	s32 wnd = seq_diff(seq_add(c->snd_una, c->snd_wnd), c->snd_max);
+	s32 len = min_of(seq_diff(conn_data_end(c), c->snd_max), min_of(wnd, (s32)c->mss));
+	tcp_seq start = seq_max(c->snd_una, seq_add(c->snd_max, (u32)-c->mss));
 
-	if (!recovery_next(e, c, lost_only, &r) || !fill(e, c, r.start, r.end, ret))
+	c->loss &= (u16)~LOSS_PROBE_OWED;
+	if (seq_eq(c->snd_una, c->snd_max))
 		return false;
-	if (r.rescue) {
-		c->rescue_rxt = c->recovery_point;
-		e->n.rescues++;
-	} else {
-		c->high_rxt = r.end;
+	if (len > 0) {
+		tlp_sent(e, c, seq_add(c->snd_max, (u32)len), false);
+		return fill(e, c, c->snd_max, c->tlp_end, ret);
 	}
-	return true;
+	tlp_sent(e, c, c->snd_max, true);
+	return fill(e, c, start, c->snd_max, ret);
 }
 
 /*
@@ -64,7 +64,7 @@ static bool small_may_go(struct tcp_conn *c, u32 len, u32 avail, bool fin)
 {
 	bool last = len == avail;
 
-	if ((c->flags & CONN_OVERRIDE) || seq_lt(c->snd_nxt, c->snd_max))
+	if (c->flags & CONN_OVERRIDE)
 		return true;
 	if (last && fin)
 		return true;
@@ -75,11 +75,11 @@ static bool small_may_go(struct tcp_conn *c, u32 len, u32 avail, bool fin)
 	return !last && len >= c->max_snd_wnd / 2;
 }
 
-/* Bytes from snd_nxt on that cwnd and the peer's window allow. */
-static u32 usable(struct tcp_engine *e, struct tcp_conn *c, u32 avail)
+/* How many of the `avail` bytes from `seq` on cwnd and the peer's window allow. */
+static u32 usable(const struct tcp_conn *c, tcp_seq seq, u32 avail)
 {
-	s32 wnd = seq_diff(seq_add(c->snd_una, c->snd_wnd), c->snd_nxt);
-	u32 pipe = recovery_pipe(e, c);
+	s32 wnd = seq_diff(seq_add(c->snd_una, c->snd_wnd), seq);
+	u32 pipe = recovery_pipe(c);
 	u32 cwnd = c->cwnd_bytes > pipe ? c->cwnd_bytes - pipe : 0;
 	u32 len = min_of(avail, (u32)max_of(wnd, 0));
 
@@ -89,23 +89,42 @@ static u32 usable(struct tcp_engine *e, struct tcp_conn *c, u32 avail)
 	return min_of(len, cwnd);
 }
 
+/* Where the run of lost records ends that begins with `r`, if it is short of a segment. */
+static tcp_seq lost_run(struct tcp_engine *e, struct tcp_conn *c, struct sent_at at,
+                        const struct sent_record *r)
+{
+	tcp_seq start = r->start, end = r->end;
+
+	while (seq_diff(end, start) < c->mss && (r = sent_next(e, c, &at)) &&
+	       (r->flags & SENT_LOST) && seq_eq(r->start, end))
+		end = r->end;
+	return end;
+}
+
+/* What is lost, lowest first: a segment, or as many of one record as may go. */
+static bool select_lost(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *ret)
+{
+	struct sent_at at;
+	const struct sent_record *r = sent_first_lost(e, c, &at);
+	u32 len;
+
+	if (!r)
+		return false;
+	len = (u32)seq_diff(lost_run(e, c, at, r), r->start);
+	if (seq_diff(r->end, r->start) < c->mss)
+		len = min_of(len, (u32)c->mss);
+	len = usable(c, r->start, len);
+	if (len > c->mss)
+		len = min_of(len, output_frame_payload(e, c));
+	if (len > c->mss)
+		len -= len % c->mss;
+	return len && fill(e, c, r->start, seq_add(r->start, len), ret);
+}
+
 static bool fin_may_go(const struct tcp_conn *c, tcp_seq seq)
 {
 	return (c->fin & TCP_FIN_QUEUED) && seq_eq(seq, conn_data_end(c)) &&
 	       seq_lt(seq, seq_add(c->snd_una, c->snd_wnd));
-}
-
-/* What was sent before and is sent again from snd_nxt on ends where the unsent begins. */
-static u32 clip_repeat(struct tcp_engine *e, struct tcp_conn *c, u32 avail)
-{
-	tcp_seq end;
-
-	if (likely(seq_eq(c->snd_nxt, c->snd_max)))
-		return avail;
-	c->snd_nxt = sack_skip(e, c, c->snd_nxt, &end);
-	if (seq_eq(c->snd_nxt, c->snd_max))
-		return (u32)max_of(seq_diff(conn_data_end(c), c->snd_nxt), 0);
-	return (u32)max_of(seq_diff(seq_min(end, conn_data_end(c)), c->snd_nxt), 0);
 }
 
 static bool select_new(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *ret)
@@ -116,13 +135,11 @@ static bool select_new(struct tcp_engine *e, struct tcp_conn *c, struct segment_
 
 	if (left < 0 || (c->fin & TCP_FIN_ACKED))
 		return false;
-	avail = clip_repeat(e, c, (u32)left);
-	if (seq_gt(c->snd_nxt, conn_data_end(c)))
-		return false;
+	avail = (u32)left;
 	fin = c->fin & TCP_FIN_QUEUED;
 	if (!avail && !fin)
 		return false;
-	len = usable(e, c, avail);
+	len = usable(c, c->snd_nxt, avail);
 	if (len > c->mss)
 		len = min_of(len, output_frame_payload(e, c));
 	if (len > c->mss && !small_may_go(c, len % c->mss, avail - len + len % c->mss, fin))
@@ -138,12 +155,12 @@ bool select_next(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *r
 {
 	if (unlikely(c->flags & CONN_RETRANSMIT) && select_head(e, c, ret))
 		return true;
-	if (likely(c->recovery != TCP_RECOVERY_FAST || c->sack_buf == NIL))
-		return select_new(e, c, ret);
-	if (recovery_pipe(e, c) + c->mss > c->cwnd_bytes)
-		return false;
-	return select_hole(e, c, true, ret) || select_new(e, c, ret) ||
-	       select_hole(e, c, false, ret);
+	if (unlikely(c->loss & LOSS_PROBE_OWED) && select_probe(e, c, ret))
+		return true;
+	/* What is lost goes first (RFC 6675 4 NextSeg()), but for F-RTO's two new segments. */
+	if (unlikely(c->lost_bytes) && !(c->loss & LOSS_FRTO_NEW))
+		return select_lost(e, c, ret);
+	return select_new(e, c, ret);
 }
 
 bool select_stalled(struct tcp_engine *e, const struct tcp_conn *c)

@@ -259,11 +259,10 @@ static void sum_up(const struct sent_record *r, struct seq_range part, struct se
 			return;
 	} else {
 		if (!d->oldest_once_ns) {
-			d->once_end = d->once_low = part.end;
+			d->once_low = part.end;
 			d->oldest_once_ns = r->xmit_ns;
 		}
 		d->oldest_once_ns = min_of(d->oldest_once_ns, r->xmit_ns);
-		d->once_end = seq_max(d->once_end, part.end);
 		d->once_low = seq_min(d->once_low, part.end);
 	}
 	if (!d->newest.xmit_ns ||
@@ -297,35 +296,55 @@ static u8 take_out(struct tcp_engine *e, struct tcp_conn *c, struct seq_range ra
 
 /* -- the interface ----------------------------------------------------------------------------- */
 
-void sent_transmitted(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
+/* Nothing was in flight: one record, in its place. Field by field, as it is read again soon. */
+static void begin_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
+{
+	c->first_sent_ns = c->progress_at_ns = e->now_ns;
+	c->flags &= (u16)~CONN_UNLOGGED;
+	c->loss &= (u16)~LOSS_REPEATED;
+	c->sent.start = start;
+	c->sent.end = end;
+	c->sent.xmit_ns = c->sent.first_sent_ns = c->sent.delivered_ns = e->now_ns;
+	c->sent.delivered = c->delivered;
+	c->sent.flags = c->app_limited ? SENT_APP_LIMITED : 0;
+	c->sent.transmits = 1;
+}
+
+static void add_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
 {
 	struct sent_record r = {
 		.start = start,
 		.end = end,
 		.xmit_ns = e->now_ns,
-		.transmits = 1,
+		.first_sent_ns = c->first_sent_ns,
+		.delivered_ns = c->progress_at_ns,
+		.delivered = c->delivered,
 		.flags = c->app_limited ? SENT_APP_LIMITED : 0,
+		.transmits = 1,
 	};
 	struct sent_at at;
 	u8 before;
 
-	if (seq_eq(c->snd_una, c->snd_max)) {
-		c->first_sent_ns = c->progress_at_ns = e->now_ns;
-		c->flags &= (u16)~CONN_UNLOGGED;
-	}
-	r.first_sent_ns = c->first_sent_ns;
-	r.delivered_ns = c->progress_at_ns;
-	r.delivered = c->delivered;
 	if (likely(seq_geq(start, c->snd_max))) {
 		at = (struct sent_at){c->sent_tail, 1};
 		if (c->sent_head != NIL)
 			at.i = block_at(e, at.buf)->n;
 	} else {
 		before = take_out(e, c, (struct seq_range){start, end}, NULL, &at);
+		c->high_rxt = seq_max(c->high_rxt, end);
+		c->loss |= LOSS_REPEATED;
 		/* Without a record it was sent once at least. */
 		r.transmits = (u8)min_of(max_of(before, (u8)1) + 1, (int)TRANSMITS_MAX);
 	}
 	add(e, c, &at, &r);
+}
+
+void sent_transmitted(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
+{
+	if (seq_eq(c->snd_una, c->snd_max))
+		begin_flight(e, c, start, end);
+	else
+		add_flight(e, c, start, end);
 }
 
 void sent_delivered(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end,
@@ -358,8 +377,47 @@ void sent_mark_lost(struct tcp_conn *c, struct sent_record *r)
 {
 	if (r->flags & SENT_LOST)
 		return;
+	if (!c->lost_bytes || seq_lt(r->start, c->lost_from))
+		c->lost_from = r->start;
 	r->flags |= SENT_LOST;
 	c->lost_bytes += record_bytes(r);
+}
+
+void sent_unmark_lost(struct tcp_engine *e, struct tcp_conn *c)
+{
+	struct sent_at at;
+
+	for (struct sent_record *r = sent_first(e, c, &at); r; r = sent_next(e, c, &at))
+		r->flags &= (u8)~SENT_LOST;
+	c->lost_bytes = 0;
+}
+
+struct sent_record *sent_first_lost(struct tcp_engine *e, struct tcp_conn *c, struct sent_at *ret)
+{
+	struct sent_record *r;
+
+	if (likely(!c->lost_bytes))
+		return NULL;
+	for (r = find(e, c, c->lost_from, ret); r && !(r->flags & SENT_LOST);)
+		r = sent_next(e, c, ret);
+	if (r)
+		c->lost_from = r->start;
+	return r;
+}
+
+void sent_cut(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq)
+{
+	struct sent_at at;
+	struct sent_record *r = find(e, c, seq, &at), right;
+
+	if (!r || seq_geq(r->start, seq))
+		return;
+	right = *r;
+	right.start = seq;
+	r->end = seq;
+	at.i++;
+	if (!insert(e, c, &at, &right))
+		r->end = right.end;
 }
 
 void sent_rebuild(struct tcp_engine *e, struct tcp_conn *c)
@@ -375,6 +433,7 @@ void sent_rebuild(struct tcp_engine *e, struct tcp_conn *c)
 
 	sent_clear(e, c);
 	c->flags &= (u16)~CONN_UNLOGGED;
+	c->loss |= LOSS_REPEATED;
 	for (r.start = sack_skip(e, c, c->snd_una, &r.end); seq_lt(r.start, c->snd_max);
 	     r.start = sack_skip(e, c, r.end, &r.end)) {
 		at = (struct sent_at){c->sent_tail, 1};

@@ -41,8 +41,8 @@ struct sent_at {
 };
 
 /*
- * What one ACK delivered. Zeroed by the caller but for `repeats_until_ns`, filled in by
- * sent_delivered() for each range.
+ * What one ACK delivered. Begun by sent_delivery_init(), filled in by sent_delivered() for each
+ * range.
  */
 struct sent_delivery {
 	/* A repeat that left later than this cannot be what the ACK is for: it is for the original
@@ -54,10 +54,18 @@ struct sent_delivery {
 	struct sent_record newest;
 	/* When the first of them that were sent once left; 0: none. */
 	u64 oldest_once_ns;
-	tcp_seq once_end; /* highest end of what was sent once, with oldest_once_ns */
-	tcp_seq once_low; /* lowest end of it */
+	tcp_seq once_low; /* with oldest_once_ns: lowest end of what was sent once */
 	bool repeated;    /* some of it was sent more than once */
 };
+
+/* Not all of it: an ACK of one segment should not pay for what loss needs. */
+static inline void sent_delivery_init(struct sent_delivery *d, u64 repeats_until_ns)
+{
+	d->repeats_until_ns = repeats_until_ns;
+	d->newest.xmit_ns = 0;
+	d->oldest_once_ns = 0;
+	d->repeated = false;
+}
 
 /* Notes that [start, end) leaves now: new data (start is snd_max), or a repeat of what it covers.
  * Writes first_sent_ns and progress_at_ns when nothing was in flight. */
@@ -78,6 +86,12 @@ struct sent_record *sent_next(struct tcp_engine *e, struct tcp_conn *c, struct s
 
 /* Marks a record lost, counted in lost_bytes; once. */
 void sent_mark_lost(struct tcp_conn *c, struct sent_record *r);
+/* Nothing is lost after all. */
+void sent_unmark_lost(struct tcp_engine *e, struct tcp_conn *c);
+/* The first record that is marked so; NULL: none. */
+struct sent_record *sent_first_lost(struct tcp_engine *e, struct tcp_conn *c, struct sent_at *ret);
+/* Cuts the record that has `seq` in its middle in two; without a buffer it stays whole. */
+void sent_cut(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq);
 
 /* Makes the log anew for all that is in flight, as if it had left now: after an import, or when the
  * log is not whole. One record a hole of the scoreboard. */

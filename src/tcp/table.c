@@ -250,6 +250,7 @@ struct tcp_conn *conn_alloc(struct tcp_engine *e, u32 path)
 	c->sack_buf = NIL;
 	c->sent_head = c->sent_tail = NIL;
 	c->retransmit_at_ns = TIMER_STOPPED;
+	c->probe_at_ns = TIMER_STOPPED;
 	c->delayed_ack_at_ns = TIMER_STOPPED;
 	c->persist_at_ns = TIMER_STOPPED;
 	c->keepalive_at_ns = TIMER_STOPPED;

@@ -26,7 +26,7 @@ void timers_arm(struct tcp_engine *e, struct tcp_conn *c)
 	u64 at = min_of(c->retransmit_at_ns, c->delayed_ack_at_ns);
 
 	at = min_of(at, min_of(c->persist_at_ns, c->keepalive_at_ns));
-	at = min_of(at, c->fin_wait2_at_ns);
+	at = min_of(at, min_of(c->fin_wait2_at_ns, c->probe_at_ns));
 	if (unlikely(c->flags & CONN_PACED) && c->pace_at_ns > e->now_ns)
 		at = min_of(at, c->pace_at_ns);
 	c->armed_ns = at;
@@ -36,6 +36,7 @@ void timers_arm(struct tcp_engine *e, struct tcp_conn *c)
 void timers_disarm(struct tcp_engine *e, struct tcp_conn *c)
 {
 	c->retransmit_at_ns = TIMER_STOPPED;
+	c->probe_at_ns = TIMER_STOPPED;
 	c->delayed_ack_at_ns = TIMER_STOPPED;
 	c->persist_at_ns = TIMER_STOPPED;
 	c->keepalive_at_ns = TIMER_STOPPED;
@@ -199,6 +200,9 @@ static void conn_due(struct tcp_engine *e, struct tcp_conn *c)
 	}
 	if (unlikely(c->flags & CONN_PACED) && c->pace_at_ns <= now)
 		conn_mark_dirty(e, c);
+	/* First: a loss probe due together with the timeout goes before it. */
+	if (c->probe_at_ns <= now)
+		recovery_probe_due(e, c);
 	if (c->retransmit_at_ns <= now)
 		retransmit_due(e, c);
 	if (c->persist_at_ns <= now)

@@ -5,6 +5,7 @@
  */
 #include "tcp/cc/cc.h"
 #include "tcp/reassembly.h"
+#include "tcp/recovery.h"
 #include "tcp/rtt.h"
 #include "tcp/sack.h"
 
@@ -120,8 +121,7 @@ static void import_congestion(struct tcp_engine *e, struct tcp_conn *c,
 		c->high_rxt = c->snd_una;
 	if (seq_gt(c->recovery_point, c->snd_max))
 		c->recovery_point = c->snd_max;
-	c->rescue_rxt = seq_add(c->snd_una, (u32)-1);
-	c->dup_acks = d->dup_acks;
+	c->dup_acks = (u16)min_of(d->dup_acks, (u32)UINT16_MAX);
 	c->ecn_state = d->ecn_state;
 	c->ecn_point = d->ecn_point;
 	c->ts_recent = d->ts_recent;
@@ -228,7 +228,7 @@ int tcp_conn_import(struct tcp_engine *e, const struct tcp_state *state, u32 pat
 	import_congestion(e, c, &state->d);
 	import_data(e, c, &state->d);
 	import_timers(e, c, &state->d);
-	sent_rebuild(e, c);
+	recovery_import(e, c);
 	import_due(e, c);
 	e->n.imports++;
 	*ret_conn = conn_index(e, c);
@@ -290,7 +290,7 @@ static void export_congestion(struct tcp_engine *e, const struct tcp_conn *c,
 	d->rto_backoff = c->rto_backoff;
 	d->recovery = c->recovery;
 	d->recovery_point = c->recovery_point;
-	d->high_rxt = c->high_rxt;
+	recovery_export(e, conn_at(e, conn_index(e, c)), d);
 	d->dup_acks = c->dup_acks;
 	d->ecn_state = c->ecn_state;
 	d->ecn_point = c->ecn_point;

@@ -64,7 +64,12 @@ enum tcp_to_host {
 	COUNTER(retransmit_bytes, "Bytes emitted again.")                                 \
 	COUNTER(timeouts, "Retransmission timeouts.")                                     \
 	COUNTER(fast_recoveries, "Times fast recovery was entered.")                      \
-	COUNTER(rescues, "Rescue retransmissions (RFC 6675 4).")                          \
+	COUNTER(rack_lost_bytes, "Bytes found lost by RACK (RFC 8985).")                  \
+	COUNTER(rack_timeouts, "Times RACK's reordering timer fired.")                    \
+	COUNTER(reorderings, "Connections on which reordering was first seen.")           \
+	COUNTER(loss_probes, "Tail loss probes sent (RFC 8985 7).")                       \
+	COUNTER(loss_probe_repairs, "Losses that a tail loss probe repaired.")            \
+	COUNTER(undos, "Reductions of cwnd that were needless and undone (RFC 4015).")    \
 	COUNTER(limited_transmits, "Segments sent by limited transmit (RFC 3042).")       \
 	COUNTER(dup_acks_in, "Duplicate ACKs received.")                                  \
 	COUNTER(dsacks_in, "DSACKs received (RFC 2883).")                                 \

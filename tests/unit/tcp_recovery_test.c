@@ -158,7 +158,7 @@ static void test_newreno(void **state)
 	script_end(&s);
 }
 
-/* RFC 6675: one loss, found by SACK, repaired in one round trip. */
+/* One loss, found by the third SACK (RFC 8985 6.2: DupThresh), repaired in one round trip. */
 static void test_sack_one_loss(void **state)
 {
 	struct script s;
@@ -171,18 +171,20 @@ static void test_sack_one_loss(void **state)
 	c = script_conn(&s);
 	script_send(&s, 20 * MSS);
 	assert_int_equal(script_flush(&s), 10);
+	script_at(&s, 100 * NS_PER_MS);
 	IN(&s, .ack = 0, SACK1(MSS, 2 * MSS));
 	EXPECT_ONE(&s); /* limited transmit */
 	EXPECT(&s, 0, WIRE_ACK, 10 * MSS, 0, MSS);
 	IN(&s, .ack = 0, SACK1(MSS, 3 * MSS));
 	EXPECT_ONE(&s);
+	assert_int_equal(c->recovery, TCP_RECOVERY_DISORDER);
 	IN(&s, .ack = 0, SACK1(MSS, 4 * MSS));
 	EXPECT_ONE(&s);
 	EXPECT(&s, 0, WIRE_ACK, 0, 0, MSS);
 	assert_int_equal(c->recovery, TCP_RECOVERY_FAST);
 	assert_int_equal(c->ssthresh_bytes, 7 * MSS); /* CUBIC: 0.7 */
-	/* 12 out, 3 sacked, 1 lost and resent: pipe 9, above cwnd 7. */
-	assert_int_equal(recovery_pipe(s.e, c), 9 * MSS);
+	/* 12 out, 3 sacked, 1 lost and resent: pipe 9, above ssthresh 7. */
+	assert_int_equal(recovery_pipe(c), 9 * MSS);
 	IN(&s, .ack = 0, SACK1(MSS, 5 * MSS));
 	EXPECT_NONE(&s);
 	IN(&s, .ack = 0, SACK1(MSS, 6 * MSS));
@@ -191,6 +193,7 @@ static void test_sack_one_loss(void **state)
 	EXPECT_ONE(&s);
 	EXPECT(&s, 0, WIRE_ACK, 12 * MSS, 0, MSS);
 	/* The repair's ACK covers all that was out when recovery began. */
+	script_at(&s, 200 * NS_PER_MS);
 	IN(&s, .ack = 12 * MSS);
 	assert_int_equal(c->recovery, TCP_RECOVERY_OPEN);
 	assert_int_equal(c->sack_buf, NIL);
@@ -208,19 +211,23 @@ static void test_sack_many_losses(void **state)
 	begin_sending(&s, TCP_OPT_SACK, 10);
 	c = script_conn(&s);
 	/* Lost: 0, 2, 4. */
+	script_at(&s, 100 * NS_PER_MS);
 	IN(&s, .ack = 0, SACK1(MSS, 2 * MSS));
 	IN(&s, .ack = 0, SACK2(3 * MSS, 4 * MSS, MSS, 2 * MSS));
 	EXPECT_NONE(&s); /* no new data for limited transmit */
 	IN(&s, .ack = 0, SACK2(5 * MSS, 6 * MSS, 3 * MSS, 4 * MSS));
+	assert_int_equal(c->lost_bytes, 3 * MSS);
 	EXPECT_ONE(&s);
 	EXPECT(&s, 0, WIRE_ACK, 0, 0, MSS);
 	IN(&s, .ack = 0, SACK2(5 * MSS, 8 * MSS, 3 * MSS, 4 * MSS));
-	script_flush(&s);
+	assert_int_equal(script_flush(&s), 2);
+	EXPECT(&s, 0, WIRE_ACK, 2 * MSS, 0, MSS);
+	EXPECT(&s, 1, WIRE_ACK, 4 * MSS, 0, MSS);
 	IN(&s, .ack = 0, SACK2(5 * MSS, 10 * MSS, 3 * MSS, 4 * MSS));
-	script_flush(&s);
-	/* Sacked 1, 3, 5 to 9: holes 2 and 4 are lost too and were sent, in order, once. */
+	EXPECT_NONE(&s);
 	assert_int_equal(tcp_engine_counters(s.e)->retransmit_segs, 3);
 	assert_int_equal(c->high_rxt.n - SCRIPT_ISS, 5 * MSS);
+	script_at(&s, 200 * NS_PER_MS);
 	IN(&s, .ack = 2 * MSS, SACK2(5 * MSS, 10 * MSS, 3 * MSS, 4 * MSS));
 	IN(&s, .ack = 4 * MSS, SACK1(5 * MSS, 10 * MSS));
 	IN(&s, .ack = 10 * MSS);
@@ -230,24 +237,24 @@ static void test_sack_many_losses(void **state)
 	script_end(&s);
 }
 
-/* Rule 4: the tail once, when there is nothing else to send. */
-static void test_sack_rescue(void **state)
+/* The tail of a flight that is lost too is found out by the delivery of the first repeat. */
+static void test_sack_tail(void **state)
 {
 	struct script s;
 
 	begin_sending(&s, TCP_OPT_SACK, 10);
+	script_at(&s, 100 * NS_PER_MS);
 	IN(&s, .ack = 0, SACK1(MSS, 8 * MSS)); /* 0, 8 and 9 are lost */
-	assert_int_equal(script_flush(&s), 2);
-	EXPECT(&s, 0, WIRE_ACK, 0, 0, MSS);
-	EXPECT(&s, 1, WIRE_ACK | WIRE_PSH, 9 * MSS, 0, MSS);
-	assert_int_equal(tcp_engine_counters(s.e)->rescues, 1);
-	/* Its SACK shows that 8 is missing (rule 3); no second rescue. */
-	IN(&s, .ack = 8 * MSS, SACK1(9 * MSS, 10 * MSS));
 	EXPECT_ONE(&s);
+	EXPECT(&s, 0, WIRE_ACK, 0, 0, MSS);
+	script_at(&s, 200 * NS_PER_MS);
+	IN(&s, .ack = 8 * MSS);
+	assert_int_equal(script_flush(&s), 2);
 	EXPECT(&s, 0, WIRE_ACK, 8 * MSS, 0, MSS);
-	assert_int_equal(tcp_engine_counters(s.e)->rescues, 1);
+	EXPECT(&s, 1, WIRE_ACK | WIRE_PSH, 9 * MSS, 0, MSS);
 	IN(&s, .ack = 10 * MSS);
 	assert_int_equal(tcp_engine_counters(s.e)->timeouts, 0);
+	assert_int_equal(tcp_engine_counters(s.e)->loss_probes, 0);
 	script_end(&s);
 }
 
@@ -442,7 +449,7 @@ int main(void)
 		cmocka_unit_test(test_newreno),
 		cmocka_unit_test(test_sack_one_loss),
 		cmocka_unit_test(test_sack_many_losses),
-		cmocka_unit_test(test_sack_rescue),
+		cmocka_unit_test(test_sack_tail),
 		cmocka_unit_test(test_sack_reneging),
 		cmocka_unit_test(test_sack_nonsense),
 		cmocka_unit_test(test_scoreboard),

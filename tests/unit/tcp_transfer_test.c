@@ -110,10 +110,13 @@ static void fill_send(struct script *s, struct prng *p, struct tcp_delegated *d)
 	d->send = make_data(s, p, len);
 	d->snd_una = seq_of(prng_u32(p));
 	d->snd_max = seq_add(d->snd_una, sent);
-	d->snd_nxt = seq_add(d->snd_una, prng_below(p, sent + 1));
 	d->snd_up = d->snd_una;
-	d->high_rxt = seq_add(d->snd_una, prng_below(p, sent + 1));
+	/* What is lost begins outside of what is sacked. */
+	d->high_rxt = seq_add(d->snd_una, min_of(sent, 30u + prng_below(p, 300)));
 	d->recovery = (u8)prng_below(p, 4);
+	d->snd_nxt = d->recovery == TCP_RECOVERY_LOSS ? d->high_rxt : d->snd_max;
+	if (seq_eq(d->high_rxt, d->snd_max))
+		d->recovery = TCP_RECOVERY_OPEN;
 	d->recovery_point = seq_add(d->snd_una, prng_below(p, sent + 1));
 	d->retransmit_left_ns = sent ? prng_below(p, 1u << 30) : TIMER_STOPPED;
 	for (u32 at = 1; at + 20 < sent && d->sacked.n < SEQ_RANGES_MAX; at += 400)
