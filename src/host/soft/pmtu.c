@@ -178,8 +178,9 @@ void pmtu_look(struct soft *s, const struct tx_frame *f)
 		return;
 	seq = seq_of(wire_get32(f->header + f->header_off + WIRE_ETH_BYTES +
 	                        (ip_addr_is_v4(&r->remote) ? WIRE_IP4_BYTES : WIRE_IP6_BYTES) + 4));
-	if (seq_leq(seq, r->probe_seq) && f->payload_len < r->probe_bytes &&
-	    seq_gt(seq_add(seq, f->payload_len), r->probe_seq))
+	if (seq_eq(seq, r->probe_seq) && seq_eq(seq_add(seq, f->payload_len), r->probe_end))
+		return; /* the probe itself */
+	if (seq_leq(seq, r->probe_seq) && seq_gt(seq_add(seq, f->payload_len), r->probe_seq))
 		failed(s, r);
 }
 
