@@ -153,10 +153,11 @@ void framing_complete(struct host *h, struct chunk *c, struct completion *done)
 	done->table[LAYER_NEIGHBOR] = NULL;
 	for (u32 i = 0; i < c->list.n_blocks; i++) {
 		struct block *b = block_at(&c->list, i);
-		struct host_neighbor *n = &h->neighbor[(u32)b->host];
+		struct host_neighbor *n;
 
 		if (b->layer != LAYER_NEIGHBOR)
 			continue;
+		n = &h->neighbor[(u32)b->host];
 		if (n->object == OBJECT_OFFLOADING)
 			offloaded(h, n, b);
 		b->device = HANDLE_NONE;

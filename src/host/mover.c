@@ -114,6 +114,9 @@ void mover_in_host(struct host *h, struct chunk *c, u32 i)
 	conn->device = HANDLE_NONE;
 	conn->dirty = 0;
 	conn->flags &= ~CONN_MUST;
+	/* What a device said of a connection that is not its own after all says nothing of this. */
+	if (!(conn->flags & CONN_DEAD))
+		conn->flags &= ~CONN_ABORTED;
 	conn->side = HOST_IN_STACK;
 	c->stage[i] = ENTRY_OUT;
 	switch_settle(h, conn);

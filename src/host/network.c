@@ -204,10 +204,11 @@ void network_complete(struct host *h, struct chunk *c, struct completion *done)
 	done->table[LAYER_PATH] = NULL;
 	for (u32 i = 0; i < c->list.n_blocks; i++) {
 		struct block *b = block_at(&c->list, i);
-		struct host_path *p = &h->path[(u32)b->host];
+		struct host_path *p;
 
 		if (b->layer != LAYER_PATH)
 			continue;
+		p = &h->path[(u32)b->host];
 		if (p->object == OBJECT_OFFLOADING) {
 			if (b->status == STATUS_OK || b->status == STATUS_PARTIAL) {
 				p->device = b->device;

@@ -56,6 +56,12 @@ void tell_host(struct target *t)
 	}
 }
 
+void tell_completions(struct target *t)
+{
+	while (t->done.n)
+		tell_done(t);
+}
+
 void complete_call(struct target *t, struct data_completion done)
 {
 	struct done_ring *r = &t->done;

@@ -429,8 +429,10 @@ void starve(struct target *t, struct target_conn *c);
 /* May call the host when the ring is full: serve() makes sure that it is not. */
 void complete_call(struct target *t, struct data_completion done);
 void indicate(struct target *t, enum indication_kind kind, handle host, u64 detail);
-/* Hands over what has gathered. */
+/* Hands over what has gathered, unless we are deep in callbacks. */
 void tell_host(struct target *t);
+/* Completions of calls, however deep. */
+void tell_completions(struct target *t);
 static inline bool done_room(const struct target *t)
 {
 	return t->done.n < DONE_MAX;

@@ -42,6 +42,7 @@ bool target_check_list(struct target *t, struct offload_request *request, enum b
 void target_complete(struct target *t, struct offload_request *request)
 {
 	tell_host(t);
+	tell_completions(t);
 	if (!t->host.ops)
 		return;
 	t->depth++;

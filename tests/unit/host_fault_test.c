@@ -245,6 +245,41 @@ static void calls_wait_for_the_room_of_others(void **state)
 	fake_destroy(f);
 }
 
+/* The device says that a connection was reset which it has to give back, because the host's stack
+ * could not let go of it: that one lives, and its next offload is not taken for dead. */
+static void aborted_and_undone(void **state)
+{
+	struct fake *f = fake_create(&(struct fake_options){.conns = 1});
+
+	f->fail = FAKE_DETACH;
+	f->fail_status = STATUS_FAILED;
+	f->async = true;
+	f->moves[0] = (struct host_move){.conn = f->handles[0]};
+	assert_int_equal(host_offload(f->host, f->moves, 1, true), 0);
+	for (u32 i = 0; i < 2; i++) { /* reserved; transferred */
+		assert_int_equal(host_run(f->host), -EDEADLK);
+		if (i)
+			fake_indicate(f, IND_ABORTED, 0, ECONNRESET);
+		assert_true(fake_complete(f));
+	}
+	f->async = false;
+	assert_int_equal(host_run(f->host), 0);
+	while (fake_complete(f))
+		assert_int_equal(host_run(f->host), 0);
+	assert_int_equal(fake_side(f, 0), HOST_IN_STACK);
+	f->fail = FAKE_NONE;
+	fake_offload(f, 0, 1, STATUS_OK);
+	assert_int_equal(host_run(f->host), 0);
+	assert_int_equal(fake_side(f, 0), HOST_IN_CHIMNEY);
+	post(f, 0, 1);
+	assert_int_equal(f->n_sends, 1);
+	device_done(f, DATA_SEND, f->sends[0].cookie, STATUS_OK, 4);
+	device_done(f, DATA_RECV, f->recvs[0].cookie, STATUS_OK, 8);
+	fake_upload(f, 0, 1, STATUS_OK);
+	assert_int_equal(f->conn[0].imports, 1);
+	fake_destroy(f);
+}
+
 /* A frame for a connection that was reset meanwhile is nobody's. */
 static void forwarded_to_the_aborted(void **state)
 {
@@ -373,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_query_is_not_answered),
 		cmocka_unit_test(a_lost_connection_leaves_no_calls),
 		cmocka_unit_test(calls_wait_for_the_room_of_others),
+		cmocka_unit_test(aborted_and_undone),
 		cmocka_unit_test(forwarded_to_the_aborted),
 		cmocka_unit_test(no_room_for_connections),
 		cmocka_unit_test(no_room_for_the_next_hop),
