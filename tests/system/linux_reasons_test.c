@@ -432,19 +432,21 @@ static void test_not_quiet(void **state)
 	f.e.shared->talkers = 1;
 	while (!env_read(&f.c))
 		env_sleep_ms(1);
+	env_pause(&f.e);
+	env_drain(&f.e, &f.c);
+	/* The segment that comes next is lost however often it is sent. */
 	env_run("nft 'add table ip t; add chain ip t c { type filter hook input priority 0; };"
-	        "add rule ip t c tcp sport %d numgen inc mod 4 0 drop'",
-	        ENV_PORT);
+	        "add rule ip t c tcp sport %d tcp sequence %u drop'",
+	        ENV_PORT, env_export(f.c.fd).rcv_nxt);
+	f.e.shared->pause = 0;
 	do {
-		env_read(&f.c);
+		env_sleep_ms(1);
 		m = inspect(&f, f.c.fd);
 	} while (m.status == STATUS_OK);
 	assert_int_equal(m.status, STATUS_NOT_QUIET);
-	do {
-		env_read(&f.c);
-		m = (struct move){.conn = (u64)f.c.fd, .flags = MOVE_UNQUIET};
-		f.e.ops.inspect(f.e.backend, &m, 1);
-	} while (!(env_export(f.c.fd).facts & EXPORT_OUT_OF_ORDER));
+	assert_true(env_export(f.c.fd).facts & EXPORT_OUT_OF_ORDER);
+	m = (struct move){.conn = (u64)f.c.fd, .flags = MOVE_UNQUIET};
+	f.e.ops.inspect(f.e.backend, &m, 1);
 	assert_int_equal(m.status, STATUS_OK);
 	env_run("nft delete table ip t");
 	env_pause(&f.e);
