@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the export program writes for one socket: getsockopt(fd, EXPORT_LEVEL, EXPORT_NAME, ...).
+ * What the export programs write for a socket: getsockopt(fd, EXPORT_LEVEL, EXPORT_NAME, ...) for
+ * one, a run of batch.bpf.c for many.
  * Units are the kernel's; user space turns them into those of state/schema.def.
  */
 #ifndef BPF_EXPORT_H
@@ -38,8 +39,9 @@ enum export_facts {
 	EXPORT_REUSEADDR = 1 << 20,
 	EXPORT_LOOPBACK = 1 << 21, /* the cached route leaves by a loopback device */
 	EXPORT_IN_REPAIR = 1 << 22,
-	EXPORT_DELACK = 1 << 23, /* an ACK is scheduled */
+	EXPORT_DELACK = 1 << 23,        /* an ACK is scheduled */
 	EXPORT_RCVBUF_LOCKED = 1 << 24, /* SO_RCVBUF was set: the kernel does not size it */
+	EXPORT_PORT_BOUND = 1 << 25,    /* by bind: the socket keeps its port */
 };
 
 struct sock_export {
@@ -94,6 +96,16 @@ struct sock_export {
 	__s32 linger2;
 	__s32 err;
 	__u32 pad;
+};
+
+#define EXPORT_BATCH 64
+
+/* What user space and batch.bpf.c share. */
+struct export_batch {
+	__u32 n;
+	__u32 fd[EXPORT_BATCH];
+	__s32 err[EXPORT_BATCH]; /* 0, -EBADF, -ENOTSOCK */
+	struct sock_export sock[EXPORT_BATCH];
 };
 
 #endif

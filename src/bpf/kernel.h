@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The members of kernel structs that the export program reads, and no others: CO-RE finds their
+ * The members of kernel structs that the export programs read, and no others: CO-RE finds their
  * real places when the program is loaded, so neither order nor neighbors matter here.
  */
 #ifndef BPF_KERNEL_H
@@ -89,16 +89,38 @@ struct socket_wq {
 	wait_queue_head_t wait;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
 	file_ref_t f_ref;
+	struct inode *f_inode;
+	void *private_data;
 };
 
 struct file___old {
 	atomic64_t f_count;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	struct files_struct *files;
+};
+
+struct sock;
+
 struct socket {
 	struct file *file;
+	struct sock *sk;
 };
 
 struct Qdisc_ops {

@@ -3,6 +3,7 @@
 #ifndef LINUX_BACKEND_PRIV_H
 #define LINUX_BACKEND_PRIV_H
 
+#include "linux/batch.h"
 #include "linux/fence.h"
 #include "linux/linux_backend.h"
 #include "linux/nat.h"
@@ -27,6 +28,7 @@ struct linux_backend {
 	struct steering *steering;
 	struct routes *routes;
 	struct fence *fence;
+	struct batch *exports;
 	struct linux_conn *conns; /* by descriptor */
 	u32 n_conns;
 	struct nat nat;

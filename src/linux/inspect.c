@@ -107,9 +107,8 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 
 /* What is the same for all sockets of a call. */
 struct inspection {
-	u64 ns;       /* CLOCK_MONOTONIC */
-	u64 own_refs; /* references to a descriptor that nobody shares */
-	bool nat;     /* connections are tracked: their addresses may be translated */
+	u64 ns;   /* CLOCK_MONOTONIC */
+	bool nat; /* connections are tracked: their addresses may be translated */
 };
 
 /* What the kernel keeps beside the socket: IPsec policies, translations. */
@@ -124,71 +123,81 @@ static enum status inspect_around(struct linux_backend *b, const struct inspecti
 }
 
 static enum status inspect_socket(struct linux_backend *b, struct move *m,
-                                  const struct inspection *now)
+                                  const struct inspection *now, const struct sock_export *e)
 {
 	struct linux_conn *c = backend_conn(b, m->conn);
-	struct sock_export e;
-	enum status status;
-	u64 refs;
-	int err;
+	u64 refs = 1 + (u64)b->config.extra_file_refs;
+	enum status status = reasons_socket(e, false, &m->detail);
 
-	if (!c)
-		return STATUS_NOT_TCP;
-	err = repair_export(&b->repair, (int)m->conn, &e);
-	if (err) {
-		m->detail = (u64)-err;
-		return err == -ENOTSOCK || err == -EOPNOTSUPP ? STATUS_NOT_TCP : STATUS_FAILED;
-	}
-	status = reasons_socket(&e, false, &m->detail);
 	if (status != STATUS_OK)
 		return status;
-	refs = now->own_refs + b->config.extra_file_refs;
-	if (e.file_refs > refs) {
-		m->detail = e.file_refs - refs;
+	if (e->file_refs > refs) {
+		m->detail = e->file_refs - refs;
 		return STATUS_SHARED;
 	}
-	if (reasons_unquiet(&e) && !(m->flags & MOVE_UNQUIET))
+	if (reasons_unquiet(e) && !(m->flags & MOVE_UNQUIET))
 		return STATUS_NOT_QUIET;
-	status = inspect_around(b, now, &e);
+	status = inspect_around(b, now, e);
 	if (status != STATUS_OK)
 		return status;
 	if (c->slot == NIL)
-		repair_note(c, &e);
-	m->local_port = e.local_port;
-	m->remote_port = e.remote_port;
+		repair_note(c, e);
+	m->local_port = e->local_port;
+	m->remote_port = e->remote_port;
 	if (m->tcp)
-		sock_to_state(&e, &b->repair.defaults, now->ns, m->tcp);
-	return inspect_route(b, m, c, &e, now->ns);
+		sock_to_state(e, &b->repair.defaults, now->ns, m->tcp);
+	return inspect_route(b, m, c, e, now->ns);
 }
 
-/*
- * References that a descriptor has by itself: one, and one more while several threads run, because
- * then every system call holds one. A new socket tells; an old one may have been inherited.
- */
-static u64 references_of_one(struct linux_backend *b)
+static enum status unread(int err, u64 *ret_detail)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sock_export e;
-	u64 refs = 1;
+	*ret_detail = (u64)-err;
+	return err == -ENOTSOCK ? STATUS_NOT_TCP : STATUS_FAILED;
+}
 
-	if (fd < 0)
-		return refs;
-	if (repair_export(&b->repair, fd, &e) == 0)
-		refs = e.file_refs;
-	close(fd);
-	return refs;
+static void inspect_batch(struct linux_backend *b, struct move *const *moves, u32 n,
+                          const struct inspection *now)
+{
+	struct export_batch *read = batch_memory(b->exports);
+	int err;
+
+	if (n == 0)
+		return;
+	read->n = n;
+	for (u32 i = 0; i < n; i++)
+		read->fd[i] = (u32)moves[i]->conn;
+	err = batch_read(b->exports, b->repair.sys);
+	for (u32 i = 0; i < n; i++) {
+		struct move *m = moves[i];
+		int failed = err ? err : read->err[i];
+
+		m->status = (u16)(failed ? unread(failed, &m->detail)
+		                         : inspect_socket(b, m, now, &read->sock[i]));
+	}
 }
 
 void backend_inspect(void *impl, struct move *moves, u32 n)
 {
 	struct linux_backend *b = impl;
-	struct inspection now = {.own_refs = references_of_one(b)};
+	struct move *batch[EXPORT_BATCH];
+	struct inspection now;
 	struct timespec t;
+	u32 k = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	now.ns = (u64)t.tv_sec * NS_PER_S + (u64)t.tv_nsec;
 	now.nat = nat_tracking();
-	for (u32 i = 0; i < n; i++)
-		if (moves[i].status == STATUS_OK)
-			moves[i].status = (u16)inspect_socket(b, &moves[i], &now);
+	for (u32 i = 0; i < n; i++) {
+		if (moves[i].status != STATUS_OK)
+			continue;
+		if (!backend_conn(b, moves[i].conn))
+			moves[i].status = STATUS_NOT_TCP;
+		else
+			batch[k++] = &moves[i];
+		if (k == EXPORT_BATCH) {
+			inspect_batch(b, batch, k, &now);
+			k = 0;
+		}
+	}
+	inspect_batch(b, batch, k, &now);
 }

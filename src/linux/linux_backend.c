@@ -185,9 +185,35 @@ static void op_fence_wait(void *impl)
 /* -- freeze, thaw, detach, import ----------------------------------------------------------------
  */
 
+/* Reads the sockets that were stopped, all at once, and what is left of each. */
+static void freeze_stopped(struct linux_backend *b, struct move *const *stopped, u32 n,
+                           struct buf_pool *pool)
+{
+	struct export_batch *read = batch_memory(b->exports);
+	int err;
+
+	if (n == 0)
+		return;
+	read->n = n;
+	for (u32 i = 0; i < n; i++)
+		read->fd[i] = (u32)stopped[i]->conn;
+	err = batch_read(b->exports, b->repair.sys);
+	for (u32 i = 0; i < n; i++) {
+		struct move *m = stopped[i];
+		struct frozen_socket socket = {(int)m->conn, backend_conn(b, m->conn),
+		                               err ? err : read->err[i], &read->sock[i]};
+
+		m->status = (u16)repair_freeze(&b->repair, &socket, m->tcp, pool, &m->detail);
+		if (m->status == STATUS_OK)
+			m->flags |= MOVE_FROZEN;
+	}
+}
+
 static void op_freeze(void *impl, struct move *moves, u32 n, struct buf_pool *pool)
 {
 	struct linux_backend *b = impl;
+	struct move *stopped[EXPORT_BATCH];
+	u32 k = 0;
 
 	b->repair.now_ns = monotonic_ns();
 	for (u32 i = 0; i < n; i++) {
@@ -195,11 +221,16 @@ static void op_freeze(void *impl, struct move *moves, u32 n, struct buf_pool *po
 
 		if (m->status != STATUS_OK)
 			continue;
-		m->status = (u16)repair_freeze(&b->repair, (int)m->conn, backend_conn(b, m->conn),
-		                               m->tcp, pool, &m->detail);
+		m->status = (u16)repair_stop(&b->repair, (int)m->conn, backend_conn(b, m->conn),
+		                             &m->detail);
 		if (m->status == STATUS_OK)
-			m->flags |= MOVE_FROZEN;
+			stopped[k++] = m;
+		if (k == EXPORT_BATCH) {
+			freeze_stopped(b, stopped, k, pool);
+			k = 0;
+		}
 	}
+	freeze_stopped(b, stopped, k, pool);
 }
 
 static void op_thaw(void *impl, struct move *moves, u32 n)
@@ -335,6 +366,10 @@ static int parts_create(struct linux_backend *b, u32 capacity, const char **ret_
 		err = routes_create(&b->routes);
 	}
 	if (!err) {
+		*ret_step = "export program for many sockets (needs CAP_BPF, CAP_PERFMON)";
+		err = batch_create(&b->exports);
+	}
+	if (!err) {
 		*ret_step = "fence thread";
 		err = fence_create(&b->fence);
 	}
@@ -370,6 +405,8 @@ void linux_backend_destroy(struct linux_backend *b)
 {
 	if (b->fence)
 		fence_destroy(b->fence);
+	if (b->exports)
+		batch_destroy(b->exports);
 	if (b->routes)
 		routes_destroy(b->routes);
 	if (b->steering)

@@ -34,7 +34,9 @@ void repair_note(struct linux_conn *conn, const struct sock_export *e)
 	conn->key.remote_port = cpu_to_be16(e->remote_port);
 	conn->family = (u8)e->family;
 	conn->scope = e->bound_ifindex ? e->bound_ifindex : e->ifindex;
-	conn->flags &= (u8) ~(CONN_REUSEADDR | CONN_UNBOUND);
+	conn->flags &= (u8) ~(CONN_REUSEADDR | CONN_UNBOUND | CONN_PORT_BOUND);
+	if (e->facts & EXPORT_PORT_BOUND)
+		conn->flags |= CONN_PORT_BOUND;
 	if (e->facts & EXPORT_REUSEADDR)
 		conn->flags |= CONN_REUSEADDR;
 }
@@ -118,17 +120,35 @@ static enum status freeze_status(int err, u64 *ret_detail)
 	                        : STATUS_FAILED;
 }
 
-enum status repair_freeze(struct repair *r, int fd, struct linux_conn *conn,
-                          struct tcp_state *ret_state, struct buf_pool *pool, u64 *ret_detail)
+enum status repair_stop(struct repair *r, int fd, struct linux_conn *conn, u64 *ret_detail)
 {
-	enum status status;
-	struct sock_export e;
 	int err = repair_set_int(r, fd, TCP_REPAIR, TCP_REPAIR_ON);
 
 	if (err)
 		return freeze_status(err, ret_detail);
 	err = select_send_queue(r, fd, conn);
 	if (!err)
+		return STATUS_OK;
+	repair_thaw(r, fd, conn);
+	return freeze_status(err, ret_detail);
+}
+
+/* A timer or bytes on their way may change the socket still: then the lock is needed. */
+static bool stands_still(const struct sock_export *e)
+{
+	return !e->pending && e->write_seq == e->snd_nxt &&
+	       !(e->facts & (EXPORT_DELACK | EXPORT_BACKLOG));
+}
+
+enum status repair_freeze(struct repair *r, const struct frozen_socket *socket,
+                          struct tcp_state *ret_state, struct buf_pool *pool, u64 *ret_detail)
+{
+	struct linux_conn *conn = socket->conn;
+	int fd = socket->fd, err = socket->err;
+	struct sock_export e = *socket->read;
+	enum status status;
+
+	if (!err && !stands_still(&e))
 		err = repair_export(r, fd, &e);
 	if (!err)
 		err = flush_delayed_ack(r, fd, &e);
@@ -213,8 +233,10 @@ int repair_disconnect(struct repair *r, int fd, struct linux_conn *conn)
 	    r->sys->connect(fd, &unspec, sizeof(unspec)))
 		return -errno;
 	conn->flags &= (u8)~CONN_UNBOUND;
+	/* Where the application, or an earlier move, bound it, it still is (trap 13). */
+	if (conn->flags & CONN_PORT_BOUND)
+		return 0;
 	len = repair_address(conn, true, &addr);
-	/* EINVAL: bound by the application, and still so (trap 13). */
 	if (r->sys->bind(fd, (struct sockaddr *)&addr, len) && errno != EINVAL) {
 		conn->flags |= CONN_UNBOUND;
 		r->delayed_binds++;

@@ -3,7 +3,8 @@
  * One connection out of its kernel socket and back into it, on the same descriptor. The steering of
  * its frames is the caller's (linux/linux_backend.c): hold before freeze, release after import.
  *
- *   freeze   repair mode on, everything read; the kernel still has the connection
+ *   stop     repair mode on; many sockets are then read at once (linux/batch.h)
+ *   freeze   everything that was read checked, and the queues; the kernel still has the connection
  *   thaw     repair mode off again: as if nothing had happened
  *   detach   the socket turns to CLOSE without a segment and keeps its port
  *   import   the connection put back, repair mode off; one that is over leaves TIME_WAIT behind in
@@ -30,6 +31,7 @@ enum linux_conn_flags {
 	CONN_USEC_TS = 1 << 3,
 	CONN_ROUTE_CWND = 1 << 5, /* its route sets cwnd or ssthresh at connect */
 	CONN_SEND_QUEUE = 1 << 4, /* detached with the send queue selected for repair */
+	CONN_PORT_BOUND = 1 << 6, /* keeps its port when it is detached */
 };
 
 /* What is kept for a descriptor from inspection until it is back in the kernel: settings of the
@@ -69,8 +71,17 @@ int repair_export(const struct repair *r, int fd, struct sock_export *ret) MUST_
 /* Notes the settings that only the untouched socket shows. */
 void repair_note(struct linux_conn *conn, const struct sock_export *e);
 
-/* enum status; *ret_detail is the error number of FAILED. */
-enum status repair_freeze(struct repair *r, int fd, struct linux_conn *conn,
+/* All of these: enum status; *ret_detail is the error number of FAILED. */
+enum status repair_stop(struct repair *r, int fd, struct linux_conn *conn, u64 *ret_detail);
+
+/* A socket that was stopped, and what was read of it since; `err`: that failed. */
+struct frozen_socket {
+	int fd;
+	struct linux_conn *conn;
+	int err;
+	const struct sock_export *read;
+};
+enum status repair_freeze(struct repair *r, const struct frozen_socket *socket,
                           struct tcp_state *ret_state, struct buf_pool *pool, u64 *ret_detail);
 void repair_thaw(struct repair *r, int fd, const struct linux_conn *conn);
 enum status repair_detach(struct repair *r, int fd, struct linux_conn *conn, u64 *ret_detail);

@@ -17,6 +17,7 @@ struct linux_sys {
 	ssize_t (*recv)(int fd, void *to, size_t len, int flags);
 	ssize_t (*send)(int fd, const void *from, size_t len, int flags);
 	int (*shutdown)(int fd, int how);
+	int (*run)(int program); /* of BPF, once */
 };
 
 extern const struct linux_sys linux_sys_direct;

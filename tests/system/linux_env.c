@@ -150,7 +150,8 @@ void env_start(struct env *e, int how)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	e->v6 = how & ~ENV_RETRANSMITS;
+	e->v6 = how & ~(ENV_RETRANSMITS | ENV_UNBOUND);
+	e->unbound = (how & ENV_UNBOUND) != 0;
 	e->retransmits = (how & ENV_RETRANSMITS) != 0;
 	e->shared = mmap(NULL, sizeof(*e->shared), PROT_READ | PROT_WRITE,
 	                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -213,7 +214,11 @@ static int connect_one(struct env *e, u32 i)
 	inet_pton(AF_INET, "10.9.0.2", &a4.sin_addr);
 	inet_pton(AF_INET6, e->v6 == ENV_MAPPED ? "::ffff:10.9.0.2" : "fd09::2", &a6.sin6_addr);
 	me4.sin_port = me6.sin6_port = htons((u16)(ENV_FIRST_PORT + i));
-	if (e->v6) {
+	if (e->unbound) {
+		env_run("sysctl -qw net.ipv4.ip_local_port_range='%d %d'", ENV_FIRST_PORT,
+		        ENV_FIRST_PORT);
+		assert_int_equal(connect(fd, (struct sockaddr *)&a4, sizeof(a4)), 0);
+	} else if (e->v6) {
 		assert_int_equal(bind(fd, (struct sockaddr *)&me6, sizeof(me6)), 0);
 		assert_int_equal(connect(fd, (struct sockaddr *)&a6, sizeof(a6)), 0);
 	} else {

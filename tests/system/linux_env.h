@@ -25,6 +25,7 @@ enum {
 	ENV_PORT = 5000, /* the peer listens here */
 	/* for env_start, beside 0 (IPv4) and 1 (IPv6) */
 	ENV_MAPPED = 2,        /* IPv4 by sockets of IPv6 */
+	ENV_UNBOUND = 8,       /* one connection, its port chosen by the kernel */
 	ENV_RETRANSMITS = 4,   /* with the kernel's own RTO */
 	ENV_FIRST_PORT = 20000 /* connection i comes from this port + i */
 };
@@ -65,7 +66,7 @@ struct env {
 	void *pool_mem;
 	struct rx_frame *parked;
 	u32 n_parked;
-	int v6, retransmits;
+	int v6, retransmits, unbound;
 	u64 mark[5]; /* counters as of env_mark() */
 };
 
