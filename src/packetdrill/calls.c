@@ -9,7 +9,10 @@
 
 #include "packetdrill/object.h"
 
-enum { CLOSE_LINGER_MAX_S = 32767 };
+enum {
+	CLOSE_LINGER_MAX_S = 32767,
+	VECTOR_MAX = 64,
+};
 
 /* What a call that waits looks at. */
 struct want {
@@ -172,32 +175,39 @@ static ssize_t read_iov(struct object *o, int fd, const struct iovec *iov, u32 n
 	return (ssize_t)leave(o, got, true);
 }
 
+/* What of a vector is left behind its first `at` bytes. */
+static u32 rest_of(const struct iovec *iov, u32 n, size_t at, struct iovec ret[VECTOR_MAX])
+{
+	u32 left = 0;
+
+	for (u32 i = 0; i < n && left < VECTOR_MAX; i++) {
+		size_t skip = min_of(at, iov[i].iov_len);
+
+		at -= skip;
+		if (iov[i].iov_len > skip)
+			ret[left++] =
+				(struct iovec){(u8 *)iov[i].iov_base + skip, iov[i].iov_len - skip};
+	}
+	return left;
+}
+
 /* A blocking write returns when all of it is in the send queue. */
 static s64 write_all(struct object *o, struct sock *s, const struct iovec *iov, u32 n, int flags)
 {
+	struct iovec rest[VECTOR_MAX];
 	struct want w = {s, POLLOUT};
 	s64 done = 0;
 
-	for (u32 i = 0; i < n;) {
-		struct iovec part = iov[i];
-		size_t at = 0;
+	for (;;) {
+		u32 left = rest_of(iov, n, (size_t)done, rest);
+		s64 took = left || !done ? sock_write(&o->sockets, s, rest, left, flags) : 0;
 
-		while (at < iov[i].iov_len) {
-			s64 took;
-
-			part.iov_base = (u8 *)iov[i].iov_base + at;
-			part.iov_len = iov[i].iov_len - at;
-			took = sock_write(&o->sockets, s, &part, 1, flags);
-			if (took == -EAGAIN && object_wait(o, is_ready, &w, UINT64_MAX))
-				continue;
-			if (took < 0)
-				return done ? done : took;
-			at += (size_t)took;
-			done += took;
-		}
-		i++;
+		if (took == -EAGAIN && object_wait(o, is_ready, &w, UINT64_MAX))
+			continue;
+		if (took <= 0)
+			return done ? done : took;
+		done += took;
 	}
-	return done;
 }
 
 static ssize_t write_iov(struct object *o, int fd, const struct iovec *iov, u32 n, int flags)

@@ -29,8 +29,9 @@ struct flow {
 	struct flow *next;
 	u16 local_port, remote_port; /* 0: not known yet */
 	bool has_iss, has_irs;
+	bool again;          /* another SYN came in: the next one of ours may have a new number */
 	u32 iss, script_iss; /* ours, on the wire and in the script */
-	u32 irs;
+	u32 irs, next_irs;
 	struct {
 		u32 script, live;
 	} ts[TS_MAX]; /* timestamp values that the stack sent */

@@ -85,8 +85,11 @@ bool run_packet_in(struct run *r, const struct event *e)
 	if (!f->local_port && !p->dst_port)
 		return run_fail(r, e, "the SYN of connect() was not seen yet; expect it first");
 	if (p->flags & WIRE_SYN) {
+		f->again = f->has_irs && f->irs != p->seq;
+		f->next_irs = p->seq;
+		if (!f->has_irs)
+			f->irs = p->seq;
 		f->has_irs = true;
-		f->irs = p->seq;
 	}
 	packet = malloc(PACKET_MAX);
 	if (!packet)
@@ -156,8 +159,13 @@ static void learn(struct flow *f, const struct packet_spec *p, const struct seen
 {
 	if (!f->local_port)
 		f->local_port = wire_get16(s->tcp);
-	if (!(s->flags & WIRE_SYN) || f->has_iss)
+	if (!(s->flags & WIRE_SYN) || (f->has_iss && !f->again))
 		return;
+	if (f->again) {
+		f->irs = f->next_irs;
+		f->n_ts = 0;
+	}
+	f->again = false;
 	f->has_iss = true;
 	f->iss = s->seq;
 	f->script_iss = p->seq;

@@ -7,13 +7,44 @@
 
 #include "packetdrill/socket.h"
 
+enum { STASH_STEP = 65536 };
+
 /* -- reading ----------------------------------------------------------------------------------- */
+
+void sock_stash(struct sockets *t, struct sock *s)
+{
+	struct recv_call call = {.conn = s->host};
+
+	do {
+		u8 *stash = realloc(s->stash, s->stash_n + STASH_STEP);
+
+		if (!stash)
+			return;
+		s->stash = stash;
+		call.data = stash + s->stash_n;
+		call.len = STASH_STEP;
+		host_receive(t->stack.machine->host, &call, 1);
+		s->stash_n += call.taken > 0 ? (u32)call.taken : 0;
+	} while (call.taken > 0);
+}
+
+static s64 read_stash(struct sock *s, void *to, u32 n, int flags)
+{
+	u32 done = min_of(n, s->stash_n - s->stash_at);
+
+	memcpy(to, s->stash + s->stash_at, done);
+	if (!(flags & MSG_PEEK))
+		s->stash_at += done;
+	return done;
+}
 
 static s64 read_some(struct sockets *t, struct sock *s, void *to, u32 n, int flags)
 {
 	struct recv_call call = {
 		.conn = s->host, .data = to, .len = n, .flags = flags & MSG_PEEK ? RECV_PEEK : 0};
 
+	if (s->stash_at < s->stash_n)
+		return read_stash(s, to, n, flags);
 	host_receive(t->stack.machine->host, &call, 1);
 	return call.taken;
 }
@@ -85,6 +116,7 @@ static s64 may_write(struct sock *s)
 s64 sock_write(struct sockets *t, struct sock *s, const struct iovec *iov, u32 n, int flags)
 {
 	s64 err = may_write(s), done = 0;
+	bool asked = false;
 
 	if (err)
 		return err;
@@ -97,6 +129,7 @@ s64 sock_write(struct sockets *t, struct sock *s, const struct iovec *iov, u32 n
 
 		if (!call.len)
 			continue;
+		asked = true;
 		host_send(t->stack.machine->host, &call, 1);
 		if (call.taken < 0)
 			err = call.taken;
@@ -106,7 +139,9 @@ s64 sock_write(struct sockets *t, struct sock *s, const struct iovec *iov, u32 n
 			break;
 	}
 	stack_turn(&t->stack);
-	return done ? done : err;
+	if (done || err)
+		return done ? done : err;
+	return asked ? -EAGAIN : 0;
 }
 
 /* -- readiness --------------------------------------------------------------------------------- */

@@ -72,6 +72,7 @@ static void remove_sock(struct sockets *t, struct sock *s)
 	*at = s->next;
 	sock_epoll_forget(t, s);
 	drop_pipe(s);
+	free(s->stash);
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s);
@@ -98,13 +99,14 @@ static void abort_conn(struct sockets *t, struct sock *s)
 
 	(void)!host_disconnect(t->stack.machine->host, &d);
 	host_pump(t->stack.machine->host, s->host);
+	s->ending = soft_look(t->stack.machine->soft, s->soft, &(struct tcp_state){0});
 }
 
 static void look_at_events(struct sockets *t, struct sock *s)
 {
 	u32 ev = soft_take_events(t->stack.machine->soft, s->soft);
 
-	if (ev & (TCP_EV_ESTABLISHED | TCP_EV_READABLE | TCP_EV_ACKED | TCP_EV_FIN))
+	if (ev & (TCP_EV_ESTABLISHED | TCP_EV_FIN))
 		s->generation++;
 	if (ev & TCP_EV_ESTABLISHED)
 		s->established = true;
@@ -116,9 +118,22 @@ static void look_at_events(struct sockets *t, struct sock *s)
 	if (ev & TCP_EV_TIMEOUT)
 		fail(s, ETIMEDOUT);
 	if (ev & TCP_EV_CLOSED) {
-		s->dead = true;
+		s->dead = s->ended = true;
 		s->generation++;
 	}
+}
+
+/* Bytes arrived, or were acknowledged: readiness is new, for epoll's edges. */
+static void look_at_queues(struct sockets *t, struct sock *s)
+{
+	struct tcp_state state;
+
+	if (!stack_look(&t->stack, s->soft, s->host, &state))
+		return;
+	if (state.d.recv.len > s->was_recv || state.d.send.len < s->was_send)
+		s->generation++;
+	s->was_recv = state.d.recv.len;
+	s->was_send = state.d.send.len;
 }
 
 /* A connection whose application has gone: data for it is answered with a RST (RFC 9293 3.6.1, RFC
@@ -132,18 +147,44 @@ static void tend_orphan(struct sockets *t, struct sock *s)
 			abort_conn(t, s);
 		return;
 	}
+	/* Aborted at the target by ourselves: that tells nobody, it must be called home. */
+	if (stack_is_at_target(&t->stack, s->host)) {
+		bool first = !s->move.conn;
+
+		if (host_busy(t->stack.machine->host))
+			return;
+		s->move = (struct host_move){.conn = s->host};
+		t->stack.again |= !host_upload(t->stack.machine->host, &s->move, 1) && first;
+		return;
+	}
+	/* A RST that is owed leaves before the end is told. */
+	if (s->ending && !s->ended)
+		return;
 	if (host_release(t->stack.machine->host, s->host))
 		return; /* still on its way */
 	soft_close(t->stack.machine->soft, s->soft);
 	remove_sock(t, s);
 }
 
-/* Accepted by the stack: sockets without descriptors, queued at their listener. */
-static void take_accepted(struct sockets *t)
+static bool any_queued(const struct sockets *t)
+{
+	for (const struct sock *s = t->list; s; s = s->next) {
+		if (s->queued)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Accepted by the stack: sockets without descriptors, queued at their listener. One at a time,
+ * unless a listener asks: the others wait in the stack, where the backlog bounds them (as Linux,
+ * one more than listen() said).
+ */
+static void take_accepted(struct sockets *t, bool all)
 {
 	struct stack_accepted a;
 
-	while (stack_accept(&t->stack, &a)) {
+	while ((all || !any_queued(t)) && stack_accept(&t->stack, &a)) {
 		struct sock *l = t->list, *s, **at;
 
 		while (l && (l->kind != SOCK_LISTEN || l->local_port != a.local_port))
@@ -177,10 +218,12 @@ static void turned(void *ctx)
 	struct sockets *t = ctx;
 	struct sock *next;
 
-	take_accepted(t);
+	take_accepted(t, false);
 	for (struct sock *s = t->list; s; s = s->next) {
-		if (has_conn(s))
+		if (has_conn(s)) {
 			look_at_events(t, s);
+			look_at_queues(t, s);
+		}
 	}
 	for (struct sock *s = t->list; s; s = next) {
 		next = s->next;
@@ -191,16 +234,20 @@ static void turned(void *ctx)
 
 static void on_notice(void *ctx, const struct host_notice *notices, u32 n)
 {
+	struct sockets *t = ctx;
+
 	for (u32 i = 0; i < n; i++) {
 		struct sock *s = notices[i].owner;
 
-		s->generation++;
-		if (notices[i].kind == IND_PEER_CLOSED)
+		if (notices[i].kind == IND_PEER_CLOSED) {
 			s->peer_fin = true;
-		if (notices[i].kind == IND_ABORTED)
-			fail(s, notices[i].detail == ECONNRESET && s->peer_fin
-			                ? EPIPE
-			                : (int)notices[i].detail);
+			s->generation++;
+		}
+		if (notices[i].kind != IND_ABORTED)
+			continue;
+		sock_stash(t, s);
+		fail(s, notices[i].detail == ECONNRESET && s->peer_fin ? EPIPE
+		                                                       : (int)notices[i].detail);
 	}
 }
 
@@ -353,6 +400,7 @@ int sock_bind(struct sockets *t, struct sock *s, const struct sockaddr *addr, so
 
 int sock_listen(struct sockets *t, struct sock *s, int backlog)
 {
+	struct soft_listen_params params = {.cookies = SOFT_COOKIES_FLOOD};
 	int err;
 
 	if (s->kind == SOCK_LISTEN)
@@ -363,7 +411,9 @@ int sock_listen(struct sockets *t, struct sock *s, int backlog)
 		s->local_port = pick_port(t, s);
 	if (port_is_taken(t, s, s->local_port))
 		return -EADDRINUSE;
-	err = soft_listen(t->stack.machine->soft, s->local_port);
+	params.port = s->local_port;
+	params.backlog = (u32)max_of(backlog, 1);
+	err = soft_listen_with(t->stack.machine->soft, &params);
 	if (!err)
 		s->kind = SOCK_LISTEN;
 	return err;
@@ -371,10 +421,13 @@ int sock_listen(struct sockets *t, struct sock *s, int backlog)
 
 int sock_accept(struct sockets *t, struct sock *s, struct sockaddr *addr, socklen_t *len)
 {
-	struct sock *c = s->accept_next;
+	struct sock *c;
 
 	if (s->kind != SOCK_LISTEN)
 		return -EINVAL;
+	if (!s->accept_next)
+		take_accepted(t, true);
+	c = s->accept_next;
 	if (!c)
 		return -EAGAIN;
 	c->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -384,6 +437,7 @@ int sock_accept(struct sockets *t, struct sock *s, struct sockaddr *addr, sockle
 	s->accept_next = c->accept_next;
 	c->accept_next = NULL;
 	sock_write_addr(c, &c->remote, c->remote_port, addr, len);
+	take_accepted(t, false);
 	return c->fd;
 }
 
@@ -470,12 +524,14 @@ int sock_close(struct sockets *t, struct sock *s)
 			c->queued = false;
 			abort_conn(t, c);
 		}
+		(void)!soft_unlisten(t->stack.machine->soft, s->local_port);
 	}
 	if (!has_conn(s)) {
 		remove_sock(t, s);
 		stack_turn(&t->stack);
 		return 0;
 	}
+	(void)!host_discard(t->stack.machine->host, s->host);
 	close_conn(t, s);
 	stack_turn(&t->stack);
 	return 0;

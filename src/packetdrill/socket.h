@@ -49,16 +49,21 @@ struct sock {
 	bool queued;       /* at a listener, not accepted */
 	bool eof;          /* the peer's FIN was read */
 	bool rd_shut, wr_shut;
-	bool more; /* the last send had MSG_MORE */
-	int error; /* not reported yet */
-	bool dead; /* reset, timed out, or aborted */
+	bool more;          /* the last send had MSG_MORE */
+	int error;          /* not reported yet */
+	bool dead;          /* reset, timed out, or aborted */
+	bool ending, ended; /* aborted in the stack of the host; and that is done */
 	bool linger;
 	u32 linger_s;
 	u32 generation; /* of readiness: bytes or room arrived since */
+	u8 *stash; /* unread bytes of a connection that the target aborted: it goes, they stay */
+	u32 stash_at, stash_n;
+	u32 was_recv, was_send; /* queues when it was looked at last */
 	struct ip_addr local, remote;
 	u16 local_port, remote_port;
 	u64 soft;
 	handle host;
+	struct host_move move; /* home, to end */
 	struct tcp_cached settings;
 	u32 max_seg;              /* TCP_MAXSEG, 0: none */
 	struct sock *accept_next; /* LISTEN: first to be accepted; CONN: the next one */
@@ -93,6 +98,8 @@ void sock_write_addr(const struct sock *s, const struct ip_addr *ip, u16 port,
                      struct sockaddr *addr, socklen_t *len);
 
 /* sockdata.c */
+/* Takes all unread bytes out of a connection that is about to go. */
+void sock_stash(struct sockets *t, struct sock *s);
 s64 sock_read(struct sockets *t, struct sock *s, const struct iovec *iov, u32 n, int flags);
 s64 sock_write(struct sockets *t, struct sock *s, const struct iovec *iov, u32 n, int flags);
 /* POLL bits that hold now. */

@@ -239,6 +239,7 @@ int stack_start(struct stack *k)
 		return -ENOMEM;
 	script_port_init(&k->port, k->machine->pool);
 	machine_plug(k->machine, &k->port.port);
+	soft_attach_host(k->machine->soft, k->machine->host);
 	machine_set_time(k->machine, k->now_ns);
 	k->port.now_ns = k->now_ns;
 	err = soft_neighbor(k->machine->soft, &(struct ip_addr){{1}}, &script_peer_mac, 0);
@@ -274,12 +275,13 @@ void stack_turn(struct stack *k)
 	if (!k->machine)
 		return;
 	for (u32 i = 0; i < TURNS_MAX; i++) {
+		k->again = false;
 		machine_set_time(k->machine, k->now_ns);
 		machine_receive(k->machine);
 		if (k->turned)
 			k->turned(k->ctx);
 		machine_send(k->machine);
-		if (machine_next_ns(k->machine) > k->now_ns)
+		if (!k->again && machine_next_ns(k->machine) > k->now_ns)
 			break;
 	}
 }
@@ -340,13 +342,26 @@ void stack_event(struct stack *k)
 		stack_move(k, !k->at_target);
 }
 
-bool stack_look(struct stack *k, u64 soft, handle host, struct tcp_state *ret_state)
+bool stack_is_at_target(const struct stack *k, handle host)
 {
 	struct host_conn_info info;
 
-	if (!host_conn_info(k->machine->host, host, &info) && info.side == HOST_IN_CHIMNEY)
-		return !host_query(k->machine->host, host, ret_state);
-	return soft_look(k->machine->soft, soft, ret_state);
+	return !host_conn_info(k->machine->host, host, &info) && info.side == HOST_IN_CHIMNEY;
+}
+
+/* The target's own engine is looked into: a query would hide how much lies in the queues. */
+bool stack_look(struct stack *k, u64 soft, handle host, struct tcp_state *ret_state)
+{
+	struct host_conn_info info;
+	u32 eng;
+
+	if (host_conn_info(k->machine->host, host, &info) || info.side != HOST_IN_CHIMNEY)
+		return soft_look(k->machine->soft, soft, ret_state);
+	eng = target_connection(k->machine->target, info.device);
+	if (eng == NIL)
+		return false;
+	tcp_conn_export(target_engine(k->machine->target), eng, k->now_ns, ret_state);
+	return true;
 }
 
 bool stack_accept(struct stack *k, struct stack_accepted *ret)

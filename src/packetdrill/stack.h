@@ -44,6 +44,7 @@ struct stack {
 	u64 events;
 	bool at_target; /* where connections belong now */
 	bool moving;
+	bool again; /* set by `turned`: there is more to do at once */
 	u16 next_port;
 	/* What the sockets are told; set by their owner. */
 	void *ctx;
@@ -101,6 +102,8 @@ void stack_settings(struct stack *k, u64 soft, handle host, const struct tcp_cac
 
 /* Settings that a connection begins with. */
 struct tcp_cached stack_default_settings(const struct stack_config *config);
+
+bool stack_is_at_target(const struct stack *k, handle host);
 
 /* The state of a connection, wherever it is; false: it is gone. */
 bool stack_look(struct stack *k, u64 soft, handle host, struct tcp_state *ret_state);

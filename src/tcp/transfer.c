@@ -93,7 +93,6 @@ static void import_position(struct tcp_conn *c, const struct tcp_delegated *d)
 	c->snd_una = d->snd_una;
 	c->snd_nxt = d->snd_nxt;
 	c->snd_max = d->snd_max;
-	c->snd_sml = d->snd_max;
 	c->snd_wnd = d->snd_wnd;
 	c->snd_wl1 = d->snd_wl1;
 	c->snd_wl2 = d->snd_wl2;
@@ -225,6 +224,8 @@ int tcp_conn_import(struct tcp_engine *e, const struct tcp_state *state, u32 pat
 	}
 	import_position(c, &state->d);
 	conn_apply_settings(e, c, &state->c);
+	/* Nobody kept whether a segment that is not full is on its way: only the last can be. */
+	c->snd_sml = (u32)seq_diff(c->snd_max, c->snd_una) % c->mss ? c->snd_max : c->snd_una;
 	import_congestion(e, c, &state->d);
 	import_data(e, c, &state->d);
 	import_timers(e, c, &state->d);

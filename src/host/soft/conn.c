@@ -303,7 +303,7 @@ static void advise(struct soft *s, struct soft_conn *c, u32 events)
 	}
 	if (events & TCP_EV_SOFT_ERROR) {
 		neighbor_doubt(s, n);
-		pmtu_stalled(s, r);
+		pmtu_stalled(s, r, tcp_send_pending(s->engine, c->eng));
 	}
 }
 

@@ -12,6 +12,7 @@
 enum {
 	MTU_MIN_4 = 552,  /* less asks for tiny segments (RFC 5927 7.3, Linux's min_pmtu) */
 	MTU_MIN_6 = 1280, /* RFC 8201 4: never below */
+	HEADERS_MIN = 40,
 	SEARCH_STEP = 16, /* RFC 4821 7.3: closer is not worth a probe */
 };
 
@@ -75,11 +76,12 @@ bool pmtu_too_big(struct soft *s, struct soft_route_entry *r, u32 mtu)
 	return true;
 }
 
-void pmtu_stalled(struct soft *s, struct soft_route_entry *r)
+void pmtu_stalled(struct soft *s, struct soft_route_entry *r, u32 queued)
 {
 	u32 mtu = max_of(plateau_below(r->mtu), floor_of(r));
 
-	if (mtu >= r->mtu)
+	/* A SYN, or a segment that would pass a smaller MTU as well, is lost for another reason. */
+	if (mtu >= r->mtu || queued + HEADERS_MIN <= mtu)
 		return;
 	s->counters.pmtu_black_holes++;
 	lower(s, r, mtu);

@@ -315,8 +315,8 @@ u32 soft_route_index(const struct soft *s, const struct soft_route_entry *r);
 void pmtu_init(struct soft *s, struct soft_route_entry *r);
 /* A validated "too big" of RFC 1191, 8201 (mtu 0: an old router did not say). True: it is lower. */
 bool pmtu_too_big(struct soft *s, struct soft_route_entry *r, u32 mtu);
-/* Segments were sent again and again: perhaps they are too big. */
-void pmtu_stalled(struct soft *s, struct soft_route_entry *r);
+/* Segments were sent again and again: perhaps they are too big. `queued` bytes wait for an ACK. */
+void pmtu_stalled(struct soft *s, struct soft_route_entry *r, u32 queued);
 void pmtu_progress(struct soft *s, struct soft_conn *c);
 /* A frame of the engine leaves: does it repeat a probe? */
 void pmtu_look(struct soft *s, const struct tx_frame *f);
