@@ -42,6 +42,7 @@ enum export_facts {
 	EXPORT_DELACK = 1 << 23,        /* an ACK is scheduled */
 	EXPORT_RCVBUF_LOCKED = 1 << 24, /* SO_RCVBUF was set: the kernel does not size it */
 	EXPORT_PORT_BOUND = 1 << 25,    /* by bind: the socket keeps its port */
+	EXPORT_PACED = 1 << 26,         /* sk_pacing_status: its data is paced */
 };
 
 struct sock_export {

@@ -188,6 +188,7 @@ struct sock {
 	struct timer_list sk_timer;
 	unsigned long sk_pacing_rate;
 	unsigned long sk_max_pacing_rate;
+	__u32 sk_pacing_status;
 	atomic_t sk_zckey;
 	__u32 sk_priority;
 	__u32 sk_mark;

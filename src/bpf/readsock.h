@@ -69,6 +69,8 @@ static __always_inline void export_identity(struct sock *sk, struct sock_export 
 	e->err = sk->sk_err;
 	e->pacing_rate = sk->sk_pacing_rate;
 	e->max_pacing_rate = sk->sk_max_pacing_rate;
+	if (sk->sk_pacing_status)
+		e->facts |= EXPORT_PACED;
 	e->error_queue = sk->sk_error_queue.qlen;
 	/* By when the connection opened the administrator's default counts, not TCP_REPAIR's. */
 	if (BPF_CORE_READ_BITFIELD(c, skc_reuse))

@@ -450,6 +450,7 @@ enum host_event_kind {
 	HOST_EVENT_RESUMED,
 	HOST_EVENT_HEARTBEAT_LOST,
 	HOST_EVENT_PARKED_DROPPED, /* the first of a burst */
+	HOST_EVENT_MODEL_LOST, /* uploaded; reason: enum tcp_cc_algorithm; detail: bytes/s known */
 	HOST_EVENTS,
 };
 

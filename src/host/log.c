@@ -41,6 +41,7 @@ static const char *const event_words[HOST_EVENTS] = {
 	[HOST_EVENT_RESUMED] = "resumed",
 	[HOST_EVENT_HEARTBEAT_LOST] = "heartbeat-lost",
 	[HOST_EVENT_PARKED_DROPPED] = "parked-dropped",
+	[HOST_EVENT_MODEL_LOST] = "model-lost",
 };
 
 const char *host_event_word(enum host_event_kind kind)

@@ -204,6 +204,17 @@ static void inject_all(struct host *h, struct chunk *c)
 	}
 }
 
+/* What its state still said and the host's stack does not know any more. */
+static void say_lost(struct host *h, const struct host_conn *conn, const struct move *m)
+{
+	if (m->flags & MOVE_MODEL_LOST)
+		host_log(h, &(struct host_event){.kind = HOST_EVENT_MODEL_LOST,
+		                                 .layer = LAYER_TCP,
+		                                 .object = conn_handle(h, conn),
+		                                 .reason = conn->c.cc_algorithm,
+		                                 .detail = m->detail});
+}
+
 static void settle(struct host *h, struct chunk *c)
 {
 	for (u32 i = 0; i < c->n; i++) {
@@ -212,10 +223,12 @@ static void settle(struct host *h, struct chunk *c)
 		if (c->stage[i] & (ENTRY_IN | ENTRY_GONE)) {
 			h->n_offloaded--;
 			h->counters.uploads++;
-			if (c->stage[i] == ENTRY_IN)
+			if (c->stage[i] == ENTRY_IN) {
+				say_lost(h, conn, &c->moves[i]);
 				mover_result(h, c, i, STATUS_OK, 0);
-			else
+			} else {
 				conn->flags |= CONN_DEAD;
+			}
 			posted_lost(h, conn);
 			if (c->stage[i] == ENTRY_GONE && c->block[i] != NIL &&
 			    block_at(&c->list, c->block[i])->status == STATUS_OK)

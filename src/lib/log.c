@@ -29,6 +29,13 @@ static void reason(const struct host_event *e, char *to, size_t len)
 		snprintf(to, len, "%s (%llu). %s", status_word((enum status)e->reason),
 		         (unsigned long long)e->detail, status_sentence((enum status)e->reason));
 		return;
+	case HOST_EVENT_MODEL_LOST:
+		snprintf(to, len,
+		         "the kernel takes no model of BBR back: it goes on with the same window "
+		         "and "
+		         "measures the path anew (%llu bytes/s were known)",
+		         (unsigned long long)e->detail);
+		return;
 	default:
 		snprintf(to, len, "%llu", (unsigned long long)e->detail);
 	}

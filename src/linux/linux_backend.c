@@ -273,8 +273,13 @@ static void op_import(void *impl, struct move *moves, u32 n, struct buf_pool *po
 			continue;
 		m->status = (u16)repair_import(&b->repair, (int)m->conn, backend_conn(b, m->conn),
 		                               m->tcp, pool, &m->detail);
-		if (m->status == STATUS_OK)
-			m->flags &= (u16) ~(MOVE_FROZEN | MOVE_DETACHED);
+		if (m->status != STATUS_OK)
+			continue;
+		m->flags &= (u16) ~(MOVE_FROZEN | MOVE_DETACHED);
+		if (m->tcp->d.cc.type == TCP_CC_BBR) {
+			m->flags |= MOVE_MODEL_LOST;
+			m->detail = sock_bbr_bandwidth(&m->tcp->d.cc);
+		}
 	}
 }
 

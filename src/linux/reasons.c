@@ -60,10 +60,6 @@ enum status reasons_socket(const struct sock_export *e, bool frozen, u64 *ret_de
 			return (enum status)refusals[i].status;
 	if (e->ecn_flags & ECN_ACCURATE)
 		return STATUS_ACCURATE_ECN;
-	if (e->max_pacing_rate != UINT64_MAX && (u32)e->max_pacing_rate != UINT32_MAX) {
-		*ret_detail = e->max_pacing_rate;
-		return STATUS_SHAPED;
-	}
 	if (e->error_queue) {
 		*ret_detail = e->error_queue;
 		return STATUS_ERROR_QUEUE;

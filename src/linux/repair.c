@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include <linux/inet_diag.h>
 #include <linux/tcp.h>
 
 #include "linux/reasons.h"
@@ -105,6 +106,18 @@ static int read_snd_nxt_again(struct repair *r, int fd, struct linux_conn *conn,
 	return err;
 }
 
+/* What is not told begins anew, from cwnd and srtt. */
+static void read_model(const struct repair *r, int fd, struct tcp_state *state)
+{
+	union tcp_cc_info info;
+	socklen_t len = sizeof(info);
+
+	if (state->c.cc_algorithm == TCP_CC_BBR &&
+	    !r->sys->getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, &info, &len) &&
+	    len == sizeof(info.bbr))
+		sock_bbr_to_state(&info.bbr, r->now_ns, &state->d.cc);
+}
+
 static void drop_queues(struct buf_pool *pool, struct tcp_state *state)
 {
 	buf_put_chain(pool, state->d.send.buf);
@@ -164,6 +177,7 @@ enum status repair_freeze(struct repair *r, const struct frozen_socket *socket,
 	}
 	note_frozen(conn, &e);
 	sock_to_state(&e, &r->defaults, r->now_ns, ret_state);
+	read_model(r, fd, ret_state);
 	err = read_queues(r, fd, ret_state, pool);
 	if (!err && ret_state->d.recv.len)
 		err = read_snd_nxt_again(r, fd, conn, ret_state);

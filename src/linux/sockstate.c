@@ -3,7 +3,12 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include <linux/inet_diag.h>
+
+#include "state/bbr.h"
 
 /* The kernel's numbers of states (include/net/tcp_states.h). */
 enum {
@@ -31,6 +36,9 @@ enum {
 	PENDING_REORDER = 6,
 	RTO_MAX_S = 120,
 	KERNEL_CWND_INFINITE = 0x7fffffff,
+	BBR_GAIN_UNIT = 256,
+	BBR_GAIN_PROBE_UP = 320,
+	BBR_GAIN_PROBE_DOWN = 192,
 	RCVBUF_UNLOCKED = 1 << 20,
 };
 
@@ -186,6 +194,16 @@ static u32 receive_buffer(const struct sock_export *e, const struct sock_default
 	return e->facts & EXPORT_RCVBUF_LOCKED ? e->rcvbuf : max_of(e->rcvbuf, most);
 }
 
+/* A model paces whatever the socket says; the others only when it asks. */
+static u64 pacing_of(const struct sock_export *e)
+{
+	bool limited = e->max_pacing_rate != UINT64_MAX && (u32)e->max_pacing_rate != UINT32_MAX;
+
+	if (limited)
+		return max_of(e->max_pacing_rate, (u64)1);
+	return e->facts & EXPORT_PACED && sock_cc_algorithm(e->cc) != TCP_CC_BBR ? UINT64_MAX : 0;
+}
+
 static void state_settings(const struct sock_export *e, const struct sock_defaults *d,
                            struct tcp_cached *c)
 {
@@ -212,6 +230,7 @@ static void state_settings(const struct sock_export *e, const struct sock_defaul
 	c->flow_label = __builtin_bswap32(e->flow_label) & 0xfffff;
 	c->priority = (u8)min_of(e->priority, 255u);
 	c->cc_algorithm = (u8)sock_cc_algorithm(e->cc);
+	c->max_pacing_rate = pacing_of(e);
 }
 
 static void state_position(const struct sock_export *e, struct tcp_delegated *d)
@@ -276,7 +295,8 @@ static void state_congestion(const struct sock_export *e, u64 now_ns, struct tcp
 	                              : 0;
 	d->ts_offset = e->tsoffset;
 	d->last_ack_sent = seq_of(e->rcv_wup);
-	d->pacing_rate = e->max_pacing_rate == UINT64_MAX ? 0 : e->max_pacing_rate;
+	d->pacing_rate =
+		e->facts & EXPORT_PACED && e->pacing_rate != UINT64_MAX ? e->pacing_rate : 0;
 	d->idle_ns = stamp_age_ns(e, e->lsndtime);
 	d->rcv_idle_ns = stamp_age_ns(e, e->rcv_tstamp);
 }
@@ -295,6 +315,50 @@ static void state_timers(const struct sock_export *e, struct tcp_delegated *d)
 	d->delayed_ack_left_ns = timer_left_ns(e, e->delack_expires);
 	d->retransmit_count = e->retransmits;
 	d->persist_count = e->probes_out;
+}
+
+/* Its mode is told by its gains, which no two modes share. */
+static enum bbr_mode mode_of(const struct tcp_bbr_info *info)
+{
+	if (info->bbr_pacing_gain > BBR_GAIN_PROBE_UP)
+		return BBR_STARTUP;
+	if (info->bbr_pacing_gain < BBR_GAIN_PROBE_DOWN)
+		return BBR_DRAIN;
+	return info->bbr_cwnd_gain > BBR_GAIN_UNIT ? BBR_PROBE_BW : BBR_PROBE_RTT;
+}
+
+static u8 phase_of(u32 pacing_gain)
+{
+	return pacing_gain > BBR_GAIN_UNIT ? 0 : pacing_gain < BBR_GAIN_UNIT ? 1 : 2;
+}
+
+void sock_bbr_to_state(const struct tcp_bbr_info *info, u64 now_ns, struct cc_private *ret)
+{
+	u64 bw = ((u64)info->bbr_bw_hi << 32 | info->bbr_bw_lo) >> BBR_BW_SHIFT;
+	struct bbr_model b = {
+		.min_rtt_us = info->bbr_min_rtt ? info->bbr_min_rtt : UINT32_MAX,
+		.min_rtt_at_ms = (u32)(now_ns / NS_PER_MS),
+		.phase_at_us = (u32)(now_ns / NS_PER_US),
+		.mode = (u8)mode_of(info),
+		.phase = phase_of(info->bbr_pacing_gain),
+		.flags = BBR_SAW_RTT,
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(b.bw); i++)
+		b.bw[i] = (u32)min_of(bw, (u64)UINT32_MAX);
+	b.full_bw = b.bw[0];
+	if (b.mode != BBR_STARTUP)
+		b.flags |= BBR_FULL_PIPE;
+	*ret = (struct cc_private){.type = TCP_CC_BBR, .version = BBR_VERSION, .len = sizeof(b)};
+	memcpy(ret->bytes, &b, sizeof(b));
+}
+
+u64 sock_bbr_bandwidth(const struct cc_private *cc)
+{
+	struct bbr_model b;
+
+	memcpy(&b, cc->bytes, sizeof(b));
+	return (u64)b.bw[0] << BBR_BW_SHIFT;
 }
 
 void sock_to_state(const struct sock_export *e, const struct sock_defaults *defaults, u64 now_ns,

@@ -31,6 +31,13 @@ void sock_defaults_read(struct sock_defaults *ret);
 void sock_to_state(const struct sock_export *e, const struct sock_defaults *defaults, u64 now_ns,
                    struct tcp_state *ret);
 
+/* BBR's model as TCP_CC_INFO tells it: bandwidth, round-trip time, and the mode by its gains. When
+ * it was learned is not told: it counts as fresh. */
+struct tcp_bbr_info;
+void sock_bbr_to_state(const struct tcp_bbr_info *info, u64 now_ns, struct cc_private *ret);
+/* The bandwidth of a model, bytes a second. */
+u64 sock_bbr_bandwidth(const struct cc_private *cc);
+
 /* The state of RFC 9293 for one of the kernel's; TCP_CLOSED for what has no counterpart. */
 enum tcp_state_name sock_state_name(u8 kernel_state);
 

@@ -259,28 +259,6 @@ static void test_first_segment_after_upload_is_lost(void **state)
 	env_stop(&e);
 }
 
-/* trap 11: under BBR the algorithm stays BBR and cwnd is given back, its model starts anew. */
-static void test_bbr(void **state)
-{
-	struct sock_export before, after;
-	struct env_conn c;
-	struct env e;
-
-	start(&e, &c, 1);
-	if (setsockopt(c.fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3)) {
-		env_close(&c, 1);
-		env_stop(&e);
-		skip();
-	}
-	warm_up(&e, &c);
-	before = env_export(c.fd);
-	round_trip(&e, &c, 1);
-	after = env_export(c.fd);
-	assert_string_equal(after.cc, "bbr");
-	assert_int_equal(after.snd_cwnd, before.snd_cwnd);
-	stop(&e, &c, 1);
-}
-
 /* trap 18: an ACK that the kernel held back goes out before the freeze. Where it does not (bytes
  * that nobody has read yet), the timer moves with what is left of it. */
 static void test_delayed_ack_is_flushed(void **state)
@@ -324,7 +302,6 @@ int main(void)
 		cmocka_unit_test(test_positions_and_options_are_carried_over),
 		cmocka_unit_test(test_settings_are_carried_over),
 		cmocka_unit_test(test_first_segment_after_upload_is_lost),
-		cmocka_unit_test(test_bbr),
 		cmocka_unit_test(test_delayed_ack_is_flushed),
 	};
 
