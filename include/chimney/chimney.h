@@ -48,6 +48,23 @@ enum chimney_context_flags {
 	CHIMNEY_LANES_CALLER = 1 << 0, /* lanes run in the caller's thread: chimney_lane_poll() */
 };
 
+/*
+ * What makes a target ask for the upload of a connection that is a poor candidate: what it did in a
+ * period, against these thresholds. It must cross the same one some periods in a row. The upload is
+ * carried out by itself; its reason stands in the log (chimney_context_log(), `chimney explain`).
+ * All zero: never; a single zero switches that threshold off.
+ */
+struct chimney_watch {
+	uint32_t period_ms;      /* 0: nothing is measured */
+	uint32_t periods;        /* in a row; 0: 3 */
+	uint32_t low_bytes;      /* fewer bytes than that, both ways: low-activity */
+	uint32_t losses;         /* so many recoveries and timeouts: high-drop-rate */
+	uint32_t small_bytes;    /* fewer bytes a call on average: small-io */
+	uint32_t unposted_bytes; /* so many bytes found no posted buffer: no-buffers-posted */
+	uint32_t fragments;      /* so many IP fragments: high-fragmentation */
+	uint32_t disorder;       /* so often segments out of order: out-of-order */
+};
+
 struct chimney_context_options {
 	size_t size;              /* of this struct */
 	const char *interface;    /* the managed port, in the caller's network namespace */
@@ -62,6 +79,7 @@ struct chimney_context_options {
 	uint32_t chunk_us; /* how long a chunk of a move may take, estimated; 0: 1000 */
 	uint32_t quiet_ms; /* how long to wait for a connection in recovery; 0: 20 */
 	uint32_t reserved;
+	struct chimney_watch watch; /* off */
 };
 
 /* An initialiser for options of this header's version. */

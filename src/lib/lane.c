@@ -124,6 +124,14 @@ static int make_target(struct lib_lane *l)
 		.bufs = {.small = o->small_buffers + lib_port_buffers(l->context),
 	                 .large = o->large_buffers},
 		.posted = max_of(o->max_connections, (u32)POSTED_MIN),
+		.watch = {.period_ns = o->watch.period_ms * NS_PER_MS,
+	                  .periods = o->watch.periods,
+	                  .low_bytes = o->watch.low_bytes,
+	                  .losses = o->watch.losses,
+	                  .small_bytes = o->watch.small_bytes,
+	                  .unposted_bytes = o->watch.unposted_bytes,
+	                  .fragments = o->watch.fragments,
+	                  .disorder = o->watch.disorder},
 	};
 	bool xdp = o->port_mode == CHIMNEY_PORT_XDP;
 	int err;

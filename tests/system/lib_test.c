@@ -443,6 +443,48 @@ static int count(const char *text, const char *word)
 	return n;
 }
 
+/* R78, R73: the target asks for what does nothing, the host takes it back by itself, and the log
+ * says why; what is busy stays, and by name it may be offloaded again at once. */
+static void idle_connections_come_home(void **state)
+{
+	struct chimney_context_options o = CHIMNEY_CONTEXT_OPTIONS_INIT;
+	struct chimney_conn_info info = {.size = sizeof(info)};
+	struct chimney_stats stats = {.size = sizeof(stats)};
+	struct chimney_event event[16];
+	struct fixture f = {.n = 4};
+	int n, found = 0;
+
+	o.interface = PAIR_IF;
+	o.max_connections = 256;
+	o.watch = (struct chimney_watch){.period_ms = 50, .periods = 3, .low_bytes = 1};
+	assert_int_equal(chimney_context_create(&o, &f.context), 0);
+	for (int i = 0; i < f.n; i++) {
+		int fd = pair_accept(&net, listener, PORT, i % 2);
+
+		f.peer[i] = peer_next++;
+		assert_int_equal(chimney_conn_adopt(f.context, fd, -1, user_of(i), &f.conn[i]), 0);
+	}
+	move(&f, true);
+	for (int turn = 0; turn < 1000; turn++) {
+		assert_int_equal(chimney_context_stats(f.context, &stats), 0);
+		if (!stats.offloaded_now)
+			break;
+		usleep(10000);
+	}
+	assert_int_equal(stats.offloaded_now, 0);
+	assert_int_equal(stats.upload_requests, 4);
+	n = chimney_context_log(f.context, 0, 0, event, 16);
+	for (int i = 0; i < n; i++)
+		found += strstr(event[i].text, "low-activity") != NULL;
+	assert_int_equal(found, 4);
+	echo_all(&f, "in the kernel again", false);
+	assert_int_equal(chimney_conn_query(f.conn[0], &info), 0);
+	assert_int_equal(info.offloaded, 0);
+	move(&f, true);
+	echo_all(&f, "and in the target", false);
+	fixture_close(&f);
+}
+
 /* R34: the tree as JSON: each connection below its path, each path below its neighbor, once. */
 static void dump_shows_the_tree(void **state)
 {
@@ -574,7 +616,8 @@ static void fin_while_offloaded(void **state)
 	fixture_close(&f);
 }
 
-/* We close first, in the target: TIME_WAIT is the kernel's, and answers the peer's last segments. */
+/* We close first, in the target: TIME_WAIT is the kernel's, and answers the peer's last segments.
+ */
 static void active_close_in_the_target(void **state)
 {
 	struct fixture f = fixture_open(4, 0);
@@ -703,6 +746,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(readiness_edge),
 		cmocka_unit_test(posted_buffers),
 		cmocka_unit_test(query_and_statistics),
+		cmocka_unit_test(idle_connections_come_home),
 		cmocka_unit_test(dump_shows_the_tree),
 		cmocka_unit_test(release_gives_the_socket_back),
 		cmocka_unit_test(close_while_offloaded),
