@@ -7,6 +7,7 @@
 
 #include "wire/arp.h"
 #include "wire/icmp.h"
+#include "wire/lacp.h"
 #include "wire/nd.h"
 #include "wire/parse.h"
 
@@ -39,6 +40,23 @@ static void try_arp(const u8 *p, u32 len)
 	FUZZ_MUST(wire_arp_write(bytes, &arp) == WIRE_ARP_BYTES);
 	FUZZ_MUST(!wire_arp_parse(bytes, sizeof(bytes), &again));
 	FUZZ_MUST(!memcmp(&arp, &again, sizeof(arp)));
+}
+
+static void try_slow(const u8 *p, u32 len)
+{
+	struct wire_lacp lacp, again;
+	struct wire_marker marker;
+	u8 bytes[WIRE_SLOW_BYTES];
+
+	if (!wire_marker_parse(p, len, &marker))
+		FUZZ_MUST(wire_marker_write(bytes, &marker) == WIRE_SLOW_BYTES);
+	memset(&lacp, 0, sizeof(lacp));
+	memset(&again, 0, sizeof(again));
+	if (wire_lacp_parse(p, len, &lacp))
+		return;
+	FUZZ_MUST(wire_lacp_write(bytes, &lacp) == WIRE_SLOW_BYTES);
+	FUZZ_MUST(!wire_lacp_parse(bytes, sizeof(bytes), &again));
+	FUZZ_MUST(!memcmp(&lacp, &again, sizeof(lacp)));
 }
 
 static void try_nd(const struct wire_ip *ip, const u8 *p, u32 len)
@@ -111,6 +129,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	try_link(&link);
 	if (link.ethertype == WIRE_ETH_ARP)
 		try_arp(data + link.header_bytes, link.payload_bytes);
+	else if (link.ethertype == WIRE_ETH_SLOW)
+		try_slow(data + link.header_bytes, link.payload_bytes);
 	else
 		try_ip(data + link.header_bytes, link.payload_bytes);
 	return 0;
