@@ -196,7 +196,7 @@ struct tcp_conn {
 	tcp_seq undo_marker; /* snd_una when the reduction came */
 	u32 undo_bytes;      /* repeated since, and not reported as received twice */
 	u32 undo_window;     /* RFC 4015 pipe_prev */
-	u32 repeat_ts;       /* with LOSS_REPEAT_TS: timestamp of the first repeat */
+	u32 repeat_ts;       /* with LOSS_REPEAT_TS: timestamp of the first repeat that is out */
 	u8 reo_steps;        /* RACK.reo_wnd_mult, 0: 1 */
 	u8 reo_persist;      /* RACK.reo_wnd_persist */
 } ALIGNED(64);

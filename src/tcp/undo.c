@@ -4,13 +4,20 @@
 #include "tcp/cc/cc.h"
 #include "tcp/rtt.h"
 
+/* Something that was sent again may still be on its way. */
+static bool repeats_are_out(const struct tcp_conn *c)
+{
+	return seq_gt(c->high_rxt, c->snd_una);
+}
+
 void undo_begin(struct tcp_conn *c)
 {
 	u32 flight = (u32)seq_diff(c->snd_max, c->snd_una);
 
 	c->loss |= LOSS_UNDO;
-	c->loss &= (u16) ~(LOSS_REPEAT_TS | LOSS_FRTO | LOSS_FRTO_NEW);
-	c->undo_marker = c->snd_una;
+	c->loss &= (u16) ~(LOSS_FRTO | LOSS_FRTO_NEW);
+	/* What an earlier recovery repeated is not this one's: its DSACKs do not count. */
+	c->undo_marker = repeats_are_out(c) ? c->high_rxt : c->snd_una;
 	c->undo_bytes = 0;
 	/* RFC 4015 3.2: pipe_prev. */
 	c->undo_window = max_of(flight, c->ssthresh_bytes);
@@ -31,10 +38,10 @@ void undo_timeout(struct tcp_conn *c)
 
 void undo_repeated(struct tcp_engine *e, struct tcp_conn *c, u32 bytes)
 {
-	if (!(c->loss & LOSS_UNDO))
-		return;
 	c->undo_bytes += bytes;
-	if ((c->loss & LOSS_REPEAT_TS) || !(c->options & TCP_OPT_TIMESTAMPS))
+	/* The first of all that are out, whichever recovery it is from. */
+	if (!(c->options & TCP_OPT_TIMESTAMPS) ||
+	    ((c->loss & LOSS_REPEAT_TS) && repeats_are_out(c)))
 		return;
 	c->loss |= LOSS_REPEAT_TS;
 	c->repeat_ts = conn_ts_now(e, c);
@@ -56,7 +63,7 @@ static void undo(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info
 	c->cwnd_bytes = max_of(c->cwnd_bytes, flight + min_of(a->acked, tcp_cc_initial_window(c)));
 	c->ssthresh_bytes = max_of(c->ssthresh_bytes, c->undo_window);
 	c->rto_backoff = 0;
-	c->loss &= (u16) ~(LOSS_UNDO | LOSS_FRTO | LOSS_FRTO_NEW | LOSS_REPEAT_TS);
+	c->loss &= (u16) ~(LOSS_UNDO | LOSS_FRTO | LOSS_FRTO_NEW);
 	c->flags &= (u16)~CONN_RETRANSMIT;
 }
 

@@ -19,7 +19,7 @@ void undo_begin(struct tcp_conn *c);
 /* The retransmission timer fired: the same, unless a recovery runs already, and F-RTO's step 1.
  * Before state and ssthresh change. */
 void undo_timeout(struct tcp_conn *c);
-/* `bytes` leave again. */
+/* `bytes` are about to leave again. */
 void undo_repeated(struct tcp_engine *e, struct tcp_conn *c, u32 bytes);
 /* Looks at an ACK, in any state. True: it was needless, and was undone; nothing is lost any more.
  * F-RTO's steps 2 and 3 are taken here. */

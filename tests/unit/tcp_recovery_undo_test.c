@@ -170,6 +170,41 @@ static void test_eifel_needed(void **state)
 	script_end(&s);
 }
 
+/* A repeat of an earlier recovery that is out still: its echo is older than the first repeat of the
+ * recovery at hand, and says nothing of it. */
+static void test_eifel_earlier_repeat(void **state)
+{
+	struct script s;
+	struct tcp_conn *c;
+	u32 first, second;
+
+	begin(&s, TCP_OPT_SACK | TCP_OPT_TIMESTAMPS, 60, 20, 15 * MSS);
+	c = script_conn(&s);
+	script_at(&s, 100 * MS);
+	IN(&s, .ack = 0, SACK1(MSS, 20 * MSS));
+	assert_true(script_flush(&s) >= 8);
+	first = s.out[0].options.ts_val;
+	script_at(&s, 200 * MS);
+	IN(&s, .ack = 0, SACK2(21 * MSS, 24 * MSS, MSS, 20 * MSS));
+	assert_true(script_flush(&s) >= 2);
+	EXPECT(&s, 1, WIRE_ACK, 20 * MSS, 0, MSS);
+	second = s.out[1].options.ts_val;
+	script_at(&s, 210 * MS);
+	IN(&s, .ack = 20 * MSS, SACK1(21 * MSS, 24 * MSS), .ts_ecr = first);
+	assert_int_equal(c->recovery, TCP_RECOVERY_DISORDER);
+	script_flush(&s);
+	script_at(&s, 220 * MS);
+	IN(&s, .ack = 20 * MSS, SACK2(25 * MSS, 27 * MSS, 21 * MSS, 24 * MSS));
+	assert_int_equal(c->recovery, TCP_RECOVERY_FAST);
+	assert_true(script_flush(&s) >= 1);
+	EXPECT(&s, 0, WIRE_ACK, 24 * MSS, 0, MSS);
+	script_at(&s, 300 * MS);
+	IN(&s, .ack = 24 * MSS, SACK1(25 * MSS, 27 * MSS), .ts_ecr = second);
+	assert_int_equal(count(&s)->undos, 0);
+	assert_int_equal(c->recovery, TCP_RECOVERY_FAST);
+	script_end(&s);
+}
+
 /* A timeout that came too early: nothing is sent twice for it but the first segment, the back-off
  * ends, and the timer learns (RFC 4015 3.2 steps 6 and 7). Works without SACK. */
 static void test_eifel_timeout(void **state)
@@ -374,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_prr_edges),
 		cmocka_unit_test(test_eifel_fast),
 		cmocka_unit_test(test_eifel_needed),
+		cmocka_unit_test(test_eifel_earlier_repeat),
 		cmocka_unit_test(test_eifel_timeout),
 		cmocka_unit_test(test_dsack_undo),
 		cmocka_unit_test(test_dsack_of_the_network),
