@@ -44,15 +44,27 @@ static int sim_wrong(struct sim_story *s, const struct world *w, const char *ste
 
 static struct world *make_world(const struct demo_options *o)
 {
+	const struct sim_link link = { .delay_ns = SIM_DELAY_US * NS_PER_US / 2 };
 	struct world_config config = {
 		.seed = o->seed,
+		.conns_max = o->connections,
+		.n_hosts = 2,
+		.host = { { .name = "client", .link = link }, { .name = "server", .link = link } },
+	};
+	const struct world_open open = {
+		.from = 0,
+		.to = 1,
 		.conns = o->connections,
 		.bytes = min_of((u32)SIM_BYTES, SIM_BYTES_ALL / o->connections + 1000),
 		.keep_open = true,
-		.link = { .delay_ns = SIM_DELAY_US * NS_PER_US },
 	};
+	struct world *w = world_create(&config);
 
-	return world_create(&config);
+	if (w && !world_open(w, &open)) {
+		world_destroy(w);
+		w = NULL;
+	}
+	return w;
 }
 
 /* Segments that the peers sent again, in the same world without moves. */
@@ -162,7 +174,7 @@ static void sim_count(struct sim_story *s, u64 control)
 {
 	u64 sent_again = world_retransmits(s->world, !s->server);
 
-	for (u32 i = 0; i < s->world->config.conns; i++) {
+	for (u32 i = 0; i < s->world->n_streams; i++) {
 		s->out->bytes_verified += s->world->streams[i].end[0].received;
 		s->out->bytes_verified += s->world->streams[i].end[1].received;
 	}

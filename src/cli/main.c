@@ -2,6 +2,7 @@
 /* `chimney`: the command. One line a subcommand. */
 #include "chimney/chimney.h"
 #include "cli/demo.h"
+#include "cli/sim.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{"demo", demo_main, "move thousands of live connections there and back"},
+	{"sim", sim_main, "simulate hosts, targets and links in virtual time"},
 	{"explain", explain_main, "what a status or a reason means, in a sentence"},
 };
 

@@ -31,6 +31,23 @@ static enum dirty_verdict may_tell(u8 object, enum legal_call call)
 	return legal_check(object, call) == STATUS_OK ? DIRTY_TAKEN : DIRTY_NEVER;
 }
 
+/* What hangs on something invalid is invalid too, whatever its own row says. */
+static u8 path_object(const struct host *h, const struct host_path *p)
+{
+	bool invalid = h->neighbor[p->neighbor].object == OBJECT_INVALID;
+
+	return invalid && p->object == OBJECT_OFFLOADED ? OBJECT_INVALID : p->object;
+}
+
+static u8 conn_object(const struct host *h, const struct host_conn *c)
+{
+	bool invalid = path_object(h, &h->path[c->path]) == OBJECT_INVALID;
+
+	return invalid && (c->object == OBJECT_OFFLOADED || c->object == OBJECT_UPLOAD_REQUESTED)
+	               ? OBJECT_INVALID
+	               : c->object;
+}
+
 static struct block *add(struct host *h, u32 parent, enum layer layer, bool state)
 {
 	struct block_list *list = &h->control.list;
@@ -73,7 +90,7 @@ static enum dirty_verdict tell_neighbor(struct host *h, u32 index)
 static enum dirty_verdict tell_path(struct host *h, u32 index)
 {
 	struct host_path *p = &h->path[index];
-	enum dirty_verdict verdict = may_tell(p->object, LEGAL_CALL_UPDATE);
+	enum dirty_verdict verdict = may_tell(path_object(h, p), LEGAL_CALL_UPDATE);
 	struct block *b;
 
 	if (verdict != DIRTY_TAKEN)
@@ -103,7 +120,7 @@ static struct block *add_conn(struct host *h, u32 index, bool state)
 static enum dirty_verdict tell_conn(struct host *h, u32 index)
 {
 	struct host_conn *c = &h->conn[index];
-	enum dirty_verdict verdict = may_tell(c->object, LEGAL_CALL_UPDATE);
+	enum dirty_verdict verdict = may_tell(conn_object(h, c), LEGAL_CALL_UPDATE);
 	struct block *b;
 
 	if (verdict != DIRTY_TAKEN)
@@ -133,7 +150,7 @@ static enum dirty_verdict reparent(struct host *h, u32 index)
 		return DIRTY_NEVER;
 	}
 	to = &h->neighbor[p->want];
-	if (may_tell(p->object, LEGAL_CALL_UPDATE) == DIRTY_NEVER) {
+	if (may_tell(path_object(h, p), LEGAL_CALL_UPDATE) == DIRTY_NEVER) {
 		mover_ask_path(h, index);
 		return DIRTY_NEVER;
 	}
@@ -181,7 +198,7 @@ static enum dirty_verdict invalidate_neighbor(struct host *h, u32 index)
 static enum dirty_verdict invalidate_path(struct host *h, u32 index)
 {
 	struct host_path *p = &h->path[index];
-	enum dirty_verdict verdict = may_tell(p->object, LEGAL_CALL_INVALIDATE);
+	enum dirty_verdict verdict = may_tell(path_object(h, p), LEGAL_CALL_INVALIDATE);
 	u32 block;
 
 	if (verdict != DIRTY_TAKEN)
@@ -195,7 +212,8 @@ static enum dirty_verdict invalidate_path(struct host *h, u32 index)
 
 static enum dirty_verdict invalidate_conn(struct host *h, u32 index)
 {
-	enum dirty_verdict verdict = may_tell(h->conn[index].object, LEGAL_CALL_INVALIDATE);
+	enum dirty_verdict verdict =
+		may_tell(conn_object(h, &h->conn[index]), LEGAL_CALL_INVALIDATE);
 
 	if (verdict == DIRTY_TAKEN && !add_conn(h, index, false))
 		return DIRTY_LATER;

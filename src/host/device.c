@@ -119,6 +119,18 @@ static void upload_all(struct host *h, u64 reason)
 	}
 }
 
+/* Calls that a device gave back though no upload followed: its successor gets them (R100). */
+static void post_again(struct host *h)
+{
+	for (u32 i = 0; i < h->config.max_connections; i++) {
+		struct host_conn *c = &h->conn[i];
+
+		if (slots_is_taken(&h->conn_slots, i) && c->queued && c->side == HOST_IN_CHIMNEY &&
+		    c->object == OBJECT_OFFLOADED)
+			switch_ready(h, c);
+	}
+}
+
 /* The device's own confirmation is stale: the host answers at once with its own (semantics 5.10).
  */
 static void reachable_query(struct host *h, handle neighbor)
@@ -152,6 +164,7 @@ static void indicate(struct host *h, const struct indication *ind)
 		h->paused = false;
 		h->env.device->ops->capabilities(host_device(h), &h->caps);
 		log_all(h, HOST_EVENT_RESUMED, 0);
+		post_again(h);
 		break;
 	case IND_REACHABLE_QUERY:
 		reachable_query(h, ind->host);

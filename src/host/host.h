@@ -429,6 +429,10 @@ struct host_usage {
 };
 void host_usage(const struct host *h, struct host_usage *ret_usage);
 
+/* What is wrong with the reference counts: NULL when each is that of the objects below it, else a
+ * static sentence. Walks everything; changes nothing. */
+const char *host_check(const struct host *h);
+
 /* -- the event log (R73) ----------------------------------------------------------------------- */
 
 enum host_event_kind {

@@ -252,7 +252,7 @@ static enum host_progress uploaded(struct host *h, struct chunk *c)
 	park_kept(h, c);
 	judge(h, c);
 	if (mover_pick(c, ENTRY_IN))
-		ops->import(backend, c->moves, c->n, h->env.pool);
+		ops->import(backend, c->moves, c->n, c->list.pool); /* the device's own */
 	mover_failed(h, c, ENTRY_IN, ENTRY_KEEP);
 	host_lap(h, &t, HOST_STEP_IMPORT);
 	commit(h, c);

@@ -35,6 +35,7 @@ struct chunk *mover_chunk(struct host *h, bool upload)
 	struct chunk *c = h->chunk[0].phase == CHUNK_FREE ? &h->chunk[0] : &h->chunk[1];
 
 	block_list_reset(&c->list);
+	c->list.pool = h->env.pool; /* an upload has put the device's there */
 	c->upload = upload;
 	c->completed = false;
 	c->fenced = false;

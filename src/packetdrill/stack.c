@@ -209,11 +209,12 @@ static struct machine_config machine_config(struct stack *k)
 	                 .options = options(c),
 	                 .rcv_wscale = WSCALE,
 	                 .mss = (u16)(c->mtu - headers)},
-		.target = {.connections = STACK_CONNECTIONS,
-	                   .paths = STACK_PATHS,
-	                   .neighbors = 2,
-	                   .bufs = {.small = BUFFERS_SMALL, .large = BUFFERS_LARGE},
-	                   .engine = engine_config(2)},
+		.target = {{.connections = STACK_CONNECTIONS,
+	                    .paths = STACK_PATHS,
+	                    .neighbors = 2,
+	                    .bufs = {.small = BUFFERS_SMALL, .large = BUFFERS_LARGE},
+	                    .engine = engine_config(2)}},
+		.targets = 1,
 		.host = {.max_connections = STACK_CONNECTIONS,
 	                 .max_paths = STACK_PATHS,
 	                 .max_neighbors = 2,
@@ -238,7 +239,7 @@ int stack_start(struct stack *k)
 	if (!k->machine)
 		return -ENOMEM;
 	script_port_init(&k->port, k->machine->pool);
-	machine_plug(k->machine, &k->port.port);
+	machine_plug(k->machine, 0, &k->port.port);
 	soft_attach_host(k->machine->soft, k->machine->host);
 	machine_set_time(k->machine, k->now_ns);
 	k->port.now_ns = k->now_ns;
@@ -357,10 +358,10 @@ bool stack_look(struct stack *k, u64 soft, handle host, struct tcp_state *ret_st
 
 	if (host_conn_info(k->machine->host, host, &info) || info.side != HOST_IN_CHIMNEY)
 		return soft_look(k->machine->soft, soft, ret_state);
-	eng = target_connection(k->machine->target, info.device);
+	eng = target_connection(machine_target(k->machine), info.device);
 	if (eng == NIL)
 		return false;
-	tcp_conn_export(target_engine(k->machine->target), eng, k->now_ns, ret_state);
+	tcp_conn_export(target_engine(machine_target(k->machine)), eng, k->now_ns, ret_state);
 	return true;
 }
 

@@ -1,158 +1,305 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "sim/world.h"
-#include "tcp/verdict.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/plant.h"
 #include "sim/stream.h"
-#include "sim/watch.h"
+#include "wire/parse.h"
 
 enum {
-	PORT_BASE = 10000,
-	SERVER_PORT = 80,
 	MTU_BYTES = 1500,
-	SETTLE_NS = 1000000000,
+	FRAMES_MAX = 4096,
+	BUFFERS_EACH = 64, /* small ones a connection, where there are few */
+	BUFFERS_MAX = 65536,
 };
 
-#define STALL_NS (60 * NS_PER_S) /* of virtual time, with nothing received */
+#define OLD_MAC_NS (20 * NS_PER_MS)
+#define SWEEP_NS   (50 * NS_PER_MS)
 
-void world_wrong(struct world *w, const char *format, ...)
+void world_wrong(struct world *w, enum check check, const char *format, ...)
 {
 	va_list args;
 
 	if (w->wrong[0])
 		return;
+	w->wrong_check = check;
 	va_start(args, format);
 	vsnprintf(w->wrong, sizeof(w->wrong), format, args);
 	va_end(args);
 }
 
-struct ip_addr world_addr(u32 side, u32 i)
-{
-	return (struct ip_addr){.b = {[10] = 0xff,
-	                              [11] = 0xff,
-	                              [12] = 10,
-	                              [13] = (u8)(side + 1),
-	                              [15] = (u8)(i + 1)}};
-}
-
-struct ip_addr world_hop(u32 i)
-{
-	return (struct ip_addr){
-		.b = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 9, [15] = (u8)(i + 1)}};
-}
-
-/* -- making one -------------------------------------------------------------------------------- */
+/* -- what the machines tell -------------------------------------------------------------------- */
 
 static void on_done(void *ctx, const struct host_done *done, u32 n)
 {
 	struct world_side *side = ctx;
 
 	for (u32 i = 0; i < n; i++)
-		stream_done(side->world, side->side, &done[i]);
+		stream_done(side->world, &done[i]);
+}
+
+static void on_notice(void *ctx, const struct host_notice *notices, u32 n)
+{
+	struct world_side *side = ctx;
+
+	for (u32 i = 0; i < n; i++) {
+		u32 end, stream = stream_of(side->world, notices[i].owner, &end);
+
+		world_touch(side->world, stream, end);
+	}
+}
+
+static void on_sent(void *ctx, struct tx_frame *frames, u32 n, bool by_target)
+{
+	struct world_side *side = ctx;
+	struct world *w = side->world;
+	const struct machine *m = w->machine[side->machine];
+	struct buf_pool *pool = by_target ? m->side[m->active].pool : m->pool;
+	char by[WORLD_NAME + 8];
+
+	snprintf(by, sizeof(by), "%s/%s", w->config.host[side->machine].name,
+	         by_target ? "target" : "host");
+	for (u32 i = 0; i < n; i++) {
+		if (w->planted < CHECKS)
+			plant_frame(w, side->machine, &frames[i], by_target);
+		trace_frame(&w->trace, w->now_ns, by, pool, &frames[i]);
+		check_frame(w, side->machine, &frames[i], by_target);
+	}
+}
+
+static void on_received(void *ctx, const struct rx_frame *frames, u32 n, struct buf_pool *pool)
+{
+	struct world_side *side = ctx;
+	struct wire_tcp_segment seg;
+	u32 end, stream;
+
+	for (u32 i = 0; i < n; i++) {
+		const struct rx_frame *f = &frames[i];
+
+		if (wire_parse_tcp(buf_data(pool, f->buf), buf_at(pool, f->buf)->len, f->len,
+		                   &seg) != WIRE_OK)
+			continue;
+		stream = world_stream(side->world, seg.flow.local_port, seg.flow.remote_port, &end);
+		if (stream != NIL)
+			world_touch(side->world, stream, end);
+	}
 }
 
 static enum status refuse(void *ctx, enum host_layer layer, const struct host_candidate *who)
 {
 	struct world_side *side = ctx;
+	struct world *w = side->world;
+	u32 ppm = w->config.host[side->machine].refuse_ppm;
 
-	return prng_below(&side->world->prng, 1000000) < side->world->config.refuse_ppm
-	               ? STATUS_LAYER_REFUSED
-	               : STATUS_OK;
+	return ppm && prng_chance(&w->prng, ppm) ? STATUS_LAYER_REFUSED : STATUS_OK;
 }
 
-static struct tcp_engine_config engine_config(const struct world_config *k, u32 side)
+/* What an ICMP error of the switch would tell: the path's MTU. */
+static void too_big(void *ctx, u32 machine, const struct ip_addr *remote, u32 mtu)
+{
+	struct world *w = ctx;
+
+	world_path_mtu(w, machine, remote, mtu);
+}
+
+void world_path_mtu(struct world *w, u32 machine, const struct ip_addr *remote, u32 mtu)
+{
+	struct machine *m = w->machine[machine];
+	struct ip_addr hop = net_hop_addr(0, w->config.host[machine].v6);
+	struct host_path_info info;
+	struct path_key key;
+	u32 cursor = 0;
+
+	if (soft_path_key(m->soft, remote, &key))
+		return;
+	while (host_path_next(m->host, &cursor, &info)) {
+		if (!memcmp(&info.key, &key, sizeof(key)))
+			hop = info.neighbor.next_hop;
+	}
+	(void)!soft_route(m->soft, remote, &hop, mtu);
+	(void)!host_path_mtu(m->host, &key, mtu);
+}
+
+/* -- making one -------------------------------------------------------------------------------- */
+
+static struct tcp_engine_config engine_config(const struct world_config *k, u32 machine, u32 what)
 {
 	return (struct tcp_engine_config){
-		.max_connections = k->conns + 8,
-		.max_paths = WORLD_ROUTES,
+		.max_connections = k->conns_max + 8,
+		.max_paths = WORLD_HOSTS,
 		.max_neighbors = WORLD_HOPS,
-		.hash_key = {(u8)k->seed, 1, (u8)side},
-		.seed = k->seed + side,
+		.hash_key = {(u8)k->seed, 1, (u8)machine, (u8)what},
+		.seed = k->seed * 4 * WORLD_HOSTS + machine * 4 + what,
 		.min_rto_ns = 20 * NS_PER_MS,
 		.delayed_ack_ns = 5 * NS_PER_MS,
 		.msl_ns = 50 * NS_PER_MS,
 	};
 }
 
-static struct machine_config machine_config(struct world *w, u32 side)
+static struct soft_config soft_config(const struct world_config *k, u32 machine)
 {
-	const struct world_config *k = &w->config;
-	struct machine_config m = {
-		.soft = {.engine = engine_config(k, side),
-	                 .local = world_addr(side, 0),
-	                 .mac = {{2, 0, 0, 0, 0, (u8)side}},
-	                 .max_listeners = 1,
-	                 .settings = {.rcv_buf_bytes = 65536,
-	                              .snd_buf_bytes = 65536,
-	                              .hop_limit = 64,
-	                              .cc_algorithm = TCP_CC_CUBIC,
-	                              .max_retransmit_ns = 900 * NS_PER_S},
-	                 .options = TCP_OPT_SACK | TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE,
-	                 .rcv_wscale = WORLD_WSCALE,
-	                 .mss = 1460,
-	                 .ip_id_confined = true,
-	                 .no_resets = true}, /* MSL is short here: FINs may be sent again later */
-		.target = {.connections =
-	                           k->target_connections ? k->target_connections : k->conns + 8,
-	                   .bufs = {.small = k->small_buffers ? k->small_buffers : 64 * k->conns,
-	                            .large = 16}},
-		.host = {.max_connections = k->conns + 8,
-	                 .max_paths = 2 * WORLD_ROUTES,
-	                 .max_neighbors = 2 * WORLD_HOPS,
-	                 .max_posted = 16 * k->conns,
-	                 .max_parked = 16 * k->conns,
-	                 .chunk_max = k->chunk_max,
-	                 .parents_late = k->parents_late},
-		.turn_ns = k->turn_ns ? k->turn_ns : 5 * NS_PER_US,
-		.ctx = &w->side[side],
-		.done = on_done,
-		.refuse = {refuse, &w->side[side]},
+	const bool v6 = k->host[machine].v6;
+
+	return (struct soft_config){
+		.engine = engine_config(k, machine, 0),
+		.local = net_addr(machine, v6),
+		.mac = {{2, 0, 0, 0, 0, (u8)machine}},
+		.max_listeners = STREAM_SERVERS,
+		.settings = {.rcv_buf_bytes = 65536,
+	                     .snd_buf_bytes = 65536,
+	                     .hop_limit = 64,
+	                     .cc_algorithm = TCP_CC_CUBIC,
+	                     .max_retransmit_ns = 900 * NS_PER_S},
+		.options = TCP_OPT_SACK | TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE,
+		.rcv_wscale = WORLD_WSCALE,
+		.mss = v6 ? 1440 : 1460,
+		.ip_id_confined = true,
+		.no_resets = true, /* MSL is short here: FINs may be sent again later */
+	};
+}
+
+static struct target_config target_config(const struct world_config *k, u32 machine, u32 which)
+{
+	const struct world_target *t = &k->host[machine].target[which];
+	u32 plenty = min_of(BUFFERS_EACH * (k->conns_max + 8), (u32)BUFFERS_MAX);
+	struct target_config c = {
+		.connections = t->connections ? t->connections : k->conns_max + 8,
+		.paths = WORLD_HOSTS,
+		.bufs = {.small = max_of(plenty, 4 * k->conns_max), .large = 16},
+		.engine = engine_config(k, machine, 1 + which),
 	};
 
-	m.target.engine = engine_config(k, side + 2);
+	if (t->small_buffers)
+		c.bufs.small = t->small_buffers;
+	if (t->lacks)
+		c.features = ~t->lacks;
+	return c;
+}
+
+static struct machine_config machine_config(struct world *w, u32 machine)
+{
+	const struct world_config *k = &w->config;
+	const struct world_host *h = &k->host[machine];
+	struct machine_config m = {
+		.soft = soft_config(k, machine),
+		.targets = max_of(h->targets, 1u),
+		.host = {.max_connections = k->conns_max + 8,
+	                 .max_paths = 2 * WORLD_HOSTS,
+	                 .max_neighbors = 2 * WORLD_HOPS,
+	                 .max_posted = 16 * k->conns_max,
+	                 .max_parked = 16 * k->conns_max,
+	                 .chunk_max = h->chunk_max,
+	                 .parents_late = h->parents_late,
+	                 .ip_id_confined = true},
+		.turn_ns = h->turn_ns ? h->turn_ns : 5 * NS_PER_US,
+		.ctx = &w->side[machine],
+		.done = on_done,
+		.notice = on_notice,
+		.sent = on_sent,
+		.received = on_received,
+		.refuse = {refuse, &w->side[machine]},
+	};
+
+	for (u32 i = 0; i < MACHINE_TARGETS; i++)
+		m.target[i] = target_config(k, machine, i);
 	return m;
 }
 
-/* Both ends have one address; machine 0 reaches the other by several, which are all its own. */
-static bool set_routes(struct world *w, u32 side)
+static bool set_routes(struct world *w, u32 machine)
 {
-	struct soft *s = w->machine[side]->soft;
+	const struct world_host *h = w->config.host;
+	struct soft *s = w->machine[machine]->soft;
+	const struct ip_addr hop = net_hop_addr(0, h[machine].v6);
 
 	for (u32 i = 0; i < WORLD_HOPS; i++) {
-		const struct ip_addr hop = world_hop(i);
+		const struct ip_addr a = net_hop_addr(i, h[machine].v6);
 
-		if (soft_neighbor(s, &hop, &(struct mac_addr){{2, 1, 0, 0, 0, (u8)i}}, 0))
+		if (soft_neighbor(s, &a, &w->net.hop[machine][i].mac, 0))
 			return false;
 	}
-	for (u32 i = 0; i < 1; i++) {
-		const struct ip_addr remote = world_addr(!side, i), hop = world_hop(0);
+	for (u32 i = 0; i < w->config.n_hosts; i++) {
+		const struct ip_addr remote = net_addr(i, h[i].v6);
+		u32 mtu = min_of(h[machine].mtu, h[i].mtu);
 
-		if (soft_route(s, &remote, &hop, MTU_BYTES))
+		if (i != machine && h[i].v6 == h[machine].v6 && soft_route(s, &remote, &hop, mtu))
 			return false;
 	}
-	return side == 0 || !soft_listen(s, SERVER_PORT);
+	for (u32 i = 0; i < STREAM_SERVERS; i++) {
+		if (soft_listen(s, (u16)(STREAM_SERVER_PORT + i)))
+			return false;
+	}
+	return true;
 }
 
-static bool make_wire(struct world *w)
+static bool make_machines(struct world *w)
 {
-	const struct sim_wire_config k = {
-		.seed = w->config.seed,
-		.link = {w->config.link, w->config.link},
-		.mtu_bytes = MTU_BYTES,
-		.frames_max = 4096,
-	};
-	struct buf_pool *const pools[2] = {w->machine[0]->pool, w->machine[1]->pool};
+	for (u32 i = 0; i < w->config.n_hosts; i++) {
+		struct machine_config k;
 
-	w->wire_mem = aligned_alloc(4096, (sim_wire_bytes(&k) + 4095) & ~4095ul);
-	if (!w->wire_mem)
-		return false;
-	w->wire = sim_wire_init(w->wire_mem, &k, pools);
-	sim_wire_set_filter(w->wire, watch_frame, w);
+		w->side[i] = (struct world_side){w, i};
+		k = machine_config(w, i);
+		w->machine[i] = machine_create(&k);
+		w->move[i].moves = calloc(w->config.conns_max, sizeof(struct host_move));
+		w->ready[i].stream = calloc(2 * w->config.conns_max, sizeof(u32));
+		if (!w->machine[i] || !w->move[i].moves || !w->ready[i].stream)
+			return false;
+	}
 	return true;
+}
+
+static bool make_net(struct world *w)
+{
+	struct net_config k = {
+		.seed = w->config.seed,
+		.machines = w->config.n_hosts,
+		.frames_max = w->config.frames_max,
+		.old_mac_ns = OLD_MAC_NS,
+		.ctx = w,
+		.too_big = too_big,
+	};
+
+	for (u32 i = 0; i < w->config.n_hosts; i++) {
+		const struct machine *m = w->machine[i];
+
+		k.link[i] = w->config.host[i].link;
+		k.mtu[i] = w->config.host[i].mtu;
+		k.ports[i] = m->config.targets;
+		for (u32 p = 0; p < k.ports[i]; p++)
+			k.pool[i][p] = m->side[p].pool;
+	}
+	return net_init(&w->net, &k);
+}
+
+static bool make(struct world *w)
+{
+	if (!w->streams || !make_machines(w) || !make_net(w) || !check_init(w))
+		return false;
+	for (u32 i = 0; i < w->config.n_hosts; i++) {
+		struct machine *m = w->machine[i];
+
+		if (!set_routes(w, i))
+			return false;
+		machine_set_time(m, w->now_ns);
+		for (u32 p = 0; p < m->config.targets; p++) {
+			machine_plug(m, p, net_port(&w->net, i, p));
+			memcpy(w->baseline[i][p], m->side[p].pool->n_free,
+			       sizeof(w->baseline[i][p]));
+		}
+	}
+	return true;
+}
+
+static void set_defaults(struct world_config *k)
+{
+	k->tick_ns = k->tick_ns ? k->tick_ns : 1;
+	k->frames_max = k->frames_max ? k->frames_max : FRAMES_MAX;
+	k->sweep_ns = k->sweep_ns ? k->sweep_ns : SWEEP_NS;
+	for (u32 i = 0; i < k->n_hosts; i++)
+		k->host[i].mtu = k->host[i].mtu ? k->host[i].mtu : MTU_BYTES;
 }
 
 struct world *world_create(const struct world_config *config)
@@ -162,253 +309,32 @@ struct world *world_create(const struct world_config *config)
 	if (!w)
 		return NULL;
 	w->config = *config;
+	set_defaults(&w->config);
 	prng_seed(&w->prng, config->seed);
+	w->planted = CHECKS;
 	w->now_ns = NS_PER_S;
-	w->streams = calloc(config->conns, sizeof(*w->streams));
-	for (u32 i = 0; i < 2; i++) {
-		struct machine_config k;
-
-		w->side[i] = (struct world_side){w, i};
-		k = machine_config(w, i);
-		w->machine[i] = machine_create(&k);
-	}
-	if (!w->streams || !w->machine[0] || !w->machine[1] || !make_wire(w) || !set_routes(w, 0) ||
-	    !set_routes(w, 1)) {
-		world_destroy(w);
-		return NULL;
-	}
-	for (u32 i = 0; i < 2; i++) {
-		machine_plug(w->machine[i], sim_wire_port(w->wire, i));
-		machine_set_time(w->machine[i], w->now_ns);
-		memcpy(w->baseline[i], w->machine[i]->pool->n_free, sizeof(w->baseline[i]));
-	}
-	return w;
+	w->streams = calloc(config->conns_max, sizeof(*w->streams));
+	if (make(w))
+		return w;
+	world_destroy(w);
+	return NULL;
 }
 
 void world_destroy(struct world *w)
 {
 	if (!w)
 		return;
-	machine_destroy(w->machine[0]);
-	machine_destroy(w->machine[1]);
-	free(w->wire_mem);
+	for (u32 i = 0; i < w->config.n_hosts; i++) {
+		machine_destroy(w->machine[i]);
+		free(w->move[i].moves);
+		free(w->ready[i].stream);
+	}
+	for (u32 i = 0; i < w->n_streams; i++) {
+		free(w->streams[i].end[0].buffers);
+		free(w->streams[i].end[1].buffers);
+	}
+	net_fini(&w->net);
+	check_fini(w);
 	free(w->streams);
 	free(w);
-}
-
-/* -- running ----------------------------------------------------------------------------------- */
-
-static u64 next_ns(const struct world *w)
-{
-	u64 next = UINT64_MAX;
-
-	for (u32 i = 0; i < 2; i++) {
-		next = min_of(next, machine_next_ns(w->machine[i]));
-		next = min_of(next, sim_wire_next_ns(w->wire, i));
-	}
-	return next;
-}
-
-static void turn(struct world *w)
-{
-	w->turns++;
-	sim_wire_set_now(w->wire, w->now_ns);
-	for (u32 i = 0; i < 2; i++) {
-		machine_set_time(w->machine[i], w->now_ns);
-		machine_receive(w->machine[i]);
-		streams_run(w, i);
-		machine_send(w->machine[i]);
-	}
-	watch_owners(w);
-}
-
-bool world_run(struct world *w, u64 until_ns)
-{
-	turn(w); /* what the caller has changed since */
-	while (!w->wrong[0]) {
-		u64 next = next_ns(w);
-
-		if (next > until_ns)
-			break;
-		/* Something may stand still at one moment for some turns, not for ever. */
-		w->now_ns = max_of(next, w->now_ns + 1);
-		turn(w);
-	}
-	w->now_ns = max_of(w->now_ns, until_ns);
-	return !w->wrong[0];
-}
-
-static bool adopt(struct world *w, u32 side, u32 i, u64 soft)
-{
-	struct stream_end *e = &w->streams[i].end[side];
-
-	e->soft = soft;
-	return !host_adopt(w->machine[side]->host, soft, e, &e->host);
-}
-
-bool world_connect(struct world *w)
-{
-	const struct ip_addr server = world_addr(1, 0);
-	struct tcp_state state;
-	u64 conn;
-
-	for (u32 i = 0; i < w->config.conns; i++) {
-		stream_init(w, i);
-		if (soft_connect(w->machine[0]->soft, &server, SERVER_PORT, (u16)(PORT_BASE + i),
-		                 &conn) ||
-		    !adopt(w, 0, i, conn))
-			return false;
-	}
-	for (u32 left = w->config.conns; left;) {
-		if (!world_run(w, w->now_ns + 10 * NS_PER_MS))
-			return false;
-		while (soft_accept(w->machine[1]->soft, &conn)) {
-			u32 i;
-
-			if (!soft_look(w->machine[1]->soft, conn, &state))
-				return false;
-			i = state.k.remote_port - PORT_BASE;
-			if (!adopt(w, 1, i, conn))
-				return false;
-			left--;
-		}
-	}
-	/* Nobody says anything before all are connected. */
-	for (u32 i = 0; i < w->config.conns; i++) {
-		w->streams[i].end[0].open = true;
-		w->streams[i].end[1].open = true;
-	}
-	return true;
-}
-
-bool world_done(const struct world *w)
-{
-	for (u32 i = 0; i < w->config.conns; i++) {
-		for (u32 side = 0; side < 2; side++) {
-			const struct stream_end *e = &w->streams[i].end[side];
-
-			if (e->received != w->streams[i].end[!side].total)
-				return false;
-			if (!w->config.keep_open && (!e->eof || !e->fin))
-				return false;
-		}
-	}
-	return true;
-}
-
-static u64 progress(const struct world *w)
-{
-	u64 sum = 0;
-
-	for (u32 i = 0; i < w->config.conns; i++) {
-		for (u32 side = 0; side < 2; side++) {
-			const struct stream_end *e = &w->streams[i].end[side];
-
-			sum += e->received + e->eof + e->fin;
-		}
-	}
-	return sum;
-}
-
-bool world_finish(struct world *w)
-{
-	u64 last = progress(w), since = w->now_ns;
-
-	while (!world_done(w)) {
-		if (!world_run(w, w->now_ns + 5 * NS_PER_MS))
-			return false;
-		if (progress(w) != last) {
-			last = progress(w);
-			since = w->now_ns;
-		} else if (w->now_ns - since > STALL_NS) {
-			world_wrong(w, "no progress: %s", streams_state(w));
-		}
-	}
-	return true;
-}
-
-/* -- moving ------------------------------------------------------------------------------------ */
-
-bool world_move(struct world *w, u32 machine, u64 mask, bool upload, u32 *ret_moved)
-{
-	struct host *host = w->machine[machine]->host;
-	struct host_move *moves = calloc(w->config.conns, sizeof(*moves));
-	u32 n = 0, moved = 0;
-	bool ok = moves;
-
-	for (u32 i = 0; ok && i < w->config.conns; i++) {
-		if (mask & 1ull << i % 64)
-			moves[n++].conn = w->streams[i].end[machine].host;
-	}
-	while (ok && (upload ? host_upload(host, moves, n) : host_offload(host, moves, n, false)))
-		ok = world_run(w, w->now_ns + 20 * NS_PER_US);
-	while (ok && host_busy(host))
-		ok = world_run(w, w->now_ns + 20 * NS_PER_US);
-	for (u32 i = 0; i < n; i++)
-		moved += moves[i].status == STATUS_OK;
-	if (!ok && moves)
-		world_wrong(w, "a move did not end");
-	free(moves);
-	*ret_moved = moved;
-	return ok;
-}
-
-static bool back_in_host(struct world *w, u32 side)
-{
-	u32 moved;
-
-	if (!world_move(w, side, UINT64_MAX, true, &moved))
-		return false;
-	if (moved != w->config.conns)
-		world_wrong(w, "%u of %u came back to host %u", moved, w->config.conns, side);
-	return !w->wrong[0];
-}
-
-static void expect_empty(struct world *w, u32 side)
-{
-	const struct buf_pool *pool = w->machine[side]->pool;
-	struct host_usage host;
-	struct target_usage target;
-
-	host_usage(w->machine[side]->host, &host);
-	target_usage(w->machine[side]->target, &target);
-	if (host.connections || host.paths || host.neighbors || host.posted || host.parked)
-		world_wrong(w, "host %u keeps %u connections, %u paths, %u neighbors, %u calls",
-		            side, host.connections, host.paths, host.neighbors, host.posted);
-	if (target.connections || target.paths || target.neighbors || target.posted)
-		world_wrong(w, "target %u keeps %u connections, %u paths, %u neighbors, %u calls",
-		            side, target.connections, target.paths, target.neighbors,
-		            target.posted);
-	for (u32 i = 0; i < BUF_CLASSES; i++) {
-		if (pool->n_free[i] != w->baseline[side][i])
-			world_wrong(w, "machine %u lost %u buffers", side,
-			            w->baseline[side][i] - pool->n_free[i]);
-	}
-}
-
-bool world_settle(struct world *w)
-{
-	if (!back_in_host(w, 0) || !back_in_host(w, 1))
-		return false;
-	host_reap(w->machine[0]->host);
-	host_reap(w->machine[1]->host);
-	if (!world_run(w, w->now_ns + SETTLE_NS))
-		return false;
-	for (u32 i = 0; i < w->config.conns; i++) {
-		for (u32 side = 0; side < 2; side++) {
-			struct stream_end *e = &w->streams[i].end[side];
-
-			if (host_release(w->machine[side]->host, e->host))
-				world_wrong(w, "connection %u of host %u is not released", i, side);
-			soft_close(w->machine[side]->soft, e->soft);
-		}
-	}
-	expect_empty(w, 0);
-	expect_empty(w, 1);
-	return !w->wrong[0];
-}
-
-u64 world_retransmits(const struct world *w, u32 machine)
-{
-	return soft_engine_counters(w->machine[machine]->soft)->retransmit_segs;
 }

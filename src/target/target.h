@@ -208,4 +208,8 @@ struct target_usage {
 };
 void target_usage(const struct target *t, struct target_usage *ret_usage);
 
+/* What is wrong with the reference counts: NULL when each is that of the objects below it, else a
+ * static sentence. Walks everything; changes nothing that is not its own. */
+const char *target_check(struct target *t);
+
 #endif
