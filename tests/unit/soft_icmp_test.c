@@ -408,8 +408,14 @@ static void black_hole(void **state)
 		t += 100 * NS_PER_MS;
 		net_at(&n, t);
 	}
-	assert_int_equal(path(&n, net_far4(9)).mtu, 1492);
+	assert_int_equal(path(&n, net_far4(9)).mtu, 1024);
 	assert_in_range(t, NS_PER_S, 20 * NS_PER_S);
+	net_at(&n, t + 3 * NS_PER_S - 1);
+	assert_int_equal(path(&n, net_far4(9)).mtu, 1024);
+	net_at(&n, t + 3 * NS_PER_S); /* still nothing */
+	assert_int_equal(path(&n, net_far4(9)).mtu, 552);
+	net_at(&n, t + 60 * NS_PER_S);
+	assert_int_equal(net_counters(&n)->pmtu_black_holes, 2);
 	net_end(&n);
 }
 

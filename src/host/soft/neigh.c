@@ -251,6 +251,12 @@ static void due(struct soft *s, struct soft_neighbor_entry *n)
 	n->at_ns = s->now_ns + backoff_ns(s, n->solicits);
 }
 
+static void tell(struct soft *s, struct soft_neighbor_entry *n)
+{
+	s->neighbors_dirty += !n->changed;
+	n->changed = true;
+}
+
 /* A new address: one update, whatever depends on it. */
 static bool change_mac(struct soft *s, struct soft_neighbor_entry *n, const struct mac_addr *mac)
 {
@@ -258,14 +264,16 @@ static bool change_mac(struct soft *s, struct soft_neighbor_entry *n, const stru
 		return false;
 	set_mac(s, n, mac);
 	s->counters.neighbors_changed++;
-	s->neighbors_dirty += !n->changed;
-	n->changed = true;
+	tell(s, n);
 	return true;
 }
 
 static void reachable(struct soft *s, struct soft_neighbor_entry *n)
 {
 	enter(s, n, SOFT_REACHABLE, reachable_ns(s));
+	if (n->device_asks)
+		tell(s, n);
+	n->device_asks = false;
 	soft_pending_go(s, n);
 }
 
@@ -315,7 +323,7 @@ void neighbor_asks(struct soft *s, struct soft_neighbor_entry *n, const struct m
 void neighbor_confirm(struct soft *s, struct soft_neighbor_entry *n)
 {
 	if (n->state >= SOFT_REACHABLE)
-		enter(s, n, SOFT_REACHABLE, reachable_ns(s));
+		reachable(s, n);
 }
 
 void neighbor_doubt(struct soft *s, struct soft_neighbor_entry *n)
@@ -354,7 +362,8 @@ bool soft_reachable(void *soft, const struct neighbor_key *key)
 		return false;
 	/* The device is about to send. */
 	(void)neighbor_use(s, n);
-	return n->state == SOFT_PERMANENT || n->state == SOFT_REACHABLE;
+	n->device_asks = n->state != SOFT_PERMANENT && n->state != SOFT_REACHABLE;
+	return !n->device_asks;
 }
 
 void neighbor_tell_host(struct soft *s)

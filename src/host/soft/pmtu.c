@@ -13,10 +13,12 @@ enum {
 	MTU_MIN_4 = 552,  /* less asks for tiny segments (RFC 5927 7.3, Linux's min_pmtu) */
 	MTU_MIN_6 = 1280, /* RFC 8201 4: never below */
 	HEADERS_MIN = 40,
+	MTU_BASE = 1024,  /* RFC 4821 7.2: passes nearly everywhere */
 	SEARCH_STEP = 16, /* RFC 4821 7.3: closer is not worth a probe */
 };
 
 static const u64 probe_interval_ns = 1 * NS_PER_S; /* between two probes of a path */
+static const u64 hole_ns = 3 * NS_PER_S; /* for something to come through after a step down */
 
 /* RFC 1191 7.1, with what links have today. */
 static const u16 plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1280, 1024, MTU_MIN_4};
@@ -38,7 +40,7 @@ static u32 plateau_below(u32 mtu)
 void pmtu_init(struct soft *s, struct soft_route_entry *r)
 {
 	r->search_high = r->mtu;
-	r->raise_ns = TIMER_STOPPED;
+	r->raise_ns = r->hole_ns = TIMER_STOPPED;
 	r->probe_ns = 0;
 	r->probe_bytes = 0;
 	r->candidate = NIL;
@@ -76,9 +78,10 @@ bool pmtu_too_big(struct soft *s, struct soft_route_entry *r, u32 mtu)
 	return true;
 }
 
+/* A host that stalls says so once, so the next step is by a clock. */
 void pmtu_stalled(struct soft *s, struct soft_route_entry *r, u32 queued)
 {
-	u32 mtu = max_of(plateau_below(r->mtu), floor_of(r));
+	u32 mtu = max_of(r->mtu > MTU_BASE ? (u32)MTU_BASE : floor_of(r), floor_of(r));
 
 	/* A SYN, or a segment that would pass a smaller MTU as well, is lost for another reason. */
 	if (mtu >= r->mtu || queued + HEADERS_MIN <= mtu)
@@ -88,6 +91,7 @@ void pmtu_stalled(struct soft *s, struct soft_route_entry *r, u32 queued)
 	/* What is smaller may pass where this did not: the search begins between. */
 	r->search_high = r->link_mtu;
 	r->probe_ns = s->now_ns + s->config.pmtu_raise_ns;
+	r->hole_ns = s->now_ns + hole_ns;
 }
 
 /* -- probes ------------------------------------------------------------------------------------ */
@@ -158,6 +162,7 @@ void pmtu_progress(struct soft *s, struct soft_conn *c)
 	struct tcp_state state;
 
 	r->candidate = (u32)(c - s->conn);
+	r->hole_ns = TIMER_STOPPED;
 	if (!r->probe_bytes || r->probe_conn != r->candidate || c->eng == NIL)
 		return;
 	tcp_conn_export(s->engine, c->eng, s->now_ns, &state);
@@ -193,6 +198,10 @@ void pmtu_timers(struct soft *s)
 	for (u32 i = 0; i < s->config.engine.max_paths; i++) {
 		struct soft_route_entry *r = &s->route[i];
 
+		if (r->used && r->hole_ns <= s->now_ns) {
+			r->hole_ns = TIMER_STOPPED;
+			pmtu_stalled(s, r, r->mtu);
+		}
 		if (!r->used || r->raise_ns > s->now_ns)
 			continue;
 		r->raise_ns = TIMER_STOPPED;
@@ -211,7 +220,7 @@ u64 pmtu_deadline(const struct soft *s)
 
 	for (u32 i = 0; i < s->config.engine.max_paths; i++) {
 		if (s->route[i].used)
-			at = min_of(at, s->route[i].raise_ns);
+			at = min_of(at, min_of(s->route[i].raise_ns, s->route[i].hole_ns));
 	}
 	return at;
 }

@@ -83,6 +83,7 @@ struct soft_route_entry {
 	/* RFC 4821 7.2, pmtu.c */
 	u32 search_high;
 	u64 raise_ns;    /* when search_high goes back to link_mtu */
+	u64 hole_ns;     /* when a lowered MTU is too large too, unless something came through */
 	u32 probe_bytes; /* 0: no probe on its way */
 	u32 probe_conn;  /* ours */
 	tcp_seq probe_seq, probe_end;
@@ -99,11 +100,12 @@ struct soft_neighbor_entry {
 	u8 state; /* enum soft_reach */
 	bool taken;
 	bool router;
-	bool changed; /* the host does not know the address yet */
-	bool used;    /* something was sent since the last solicitation */
-	u8 solicits;  /* sent in this state */
-	u64 at_ns;    /* when the state's time is over */
-	u64 asked_ns; /* last solicitation */
+	bool changed;     /* the host does not know the address yet, or waits for an answer */
+	bool device_asks; /* soft_reachable() had no good answer */
+	bool used;        /* something was sent since the last solicitation */
+	u8 solicits;      /* sent in this state */
+	u64 at_ns;        /* when the state's time is over */
+	u64 asked_ns;     /* last solicitation */
 	struct soft_list pending;
 };
 

@@ -110,7 +110,8 @@ struct soft_neighbor_info {
 /* -ENOENT */
 int soft_neighbor_info(const struct soft *s, const struct ip_addr *next_hop,
                        struct soft_neighbor_info *ret_info);
-/* For struct host_env: the context is the soft host. False: it is being found out. */
+/* For struct host_env: the context is the soft host. False: it is being found out, and the host
+ * gets an update once it is known. */
 bool soft_reachable(void *soft, const struct neighbor_key *key);
 
 struct soft_path_info {
