@@ -102,6 +102,8 @@ static bool run_all(const struct script *s, const struct options *o, struct tota
 	whole.config.move_whole = whole.config.moves = true;
 	if (!run_once(s, o, "", t))
 		return false;
+	if (!s->moves)
+		return true;
 	for (u32 n = 1; n <= OFFLOADS; n++) {
 		if (!run_offload(s, o, n, t))
 			return false;

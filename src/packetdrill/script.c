@@ -24,6 +24,8 @@ static bool option_value(struct text *t, const char *name, char *value)
 		s->tolerance_usecs = n;
 	} else if (!strcmp(name, "mtu")) {
 		s->mtu = (u32)n;
+	} else if (!strcmp(name, "moves")) {
+		s->moves = n != 0;
 	} else if (!strcmp(name, "bind_port")) {
 		s->bind_port = (u16)n;
 	} else if (!strcmp(name, "connect_port")) {
@@ -42,7 +44,7 @@ static bool option_value(struct text *t, const char *name, char *value)
 	} else {
 		return text_fail(t,
 		                 "--%s is not known; known are tolerance_usecs, ip_version, mtu, "
-		                 "local_ip, remote_ip, bind_port, connect_port",
+		                 "local_ip, remote_ip, bind_port, connect_port, moves",
 		                 name);
 	}
 	return true;
@@ -196,7 +198,8 @@ bool script_read(struct script *s, const char *file)
 	                     .ip_version = 4,
 	                     .mtu = MTU,
 	                     .bind_port = PORT,
-	                     .connect_port = PORT};
+	                     .connect_port = PORT,
+	                     .moves = true};
 	s->bytes = calloc(1, FILE_MAX + 1);
 	if (!f || !s->bytes) {
 		snprintf(s->error, sizeof(s->error), "%s: %s", file, strerror(errno));

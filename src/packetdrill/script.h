@@ -104,6 +104,7 @@ struct script {
 	u32 mtu;
 	char *local_ip, *remote_ip; /* NULL: the usual ones */
 	u16 bind_port, connect_port;
+	bool moves;      /* --all may move its connections */
 	char flags[256]; /* sysctls, as flags of the object */
 	char error[512]; /* "file:line: what; what to do" */
 };

@@ -412,6 +412,7 @@ int sock_listen(struct sockets *t, struct sock *s, int backlog)
 	if (port_is_taken(t, s, s->local_port))
 		return -EADDRINUSE;
 	params.port = s->local_port;
+	params.settings = &s->settings;
 	params.backlog = (u32)max_of(backlog, 1);
 	err = soft_listen_with(t->stack.machine->soft, &params);
 	if (!err)

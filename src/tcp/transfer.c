@@ -138,19 +138,27 @@ static void import_congestion(struct tcp_engine *e, struct tcp_conn *c,
 		                              (u64)(u32)seq_diff(c->snd_max, c->snd_una));
 }
 
+/* How long there was no progress follows from how often it was sent in vain. */
+static u64 stalled_ns(const struct tcp_engine *e, const struct tcp_conn *c,
+                      const struct tcp_delegated *d)
+{
+	u64 rto_ns = c->rto_ns, sum_ns = 0;
+
+	for (u32 i = 0; i < d->retransmit_count; i++) {
+		sum_ns = ns_add(sum_ns, rto_ns);
+		rto_ns = min_of(2 * rto_ns, e->config.max_rto_ns);
+	}
+	return d->retransmit_count ? max_of(sum_ns, d->idle_ns) : 0;
+}
+
 static void import_timers(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_delegated *d)
 {
-	u64 stalled_ns = 0;
-
 	c->sent_at_ns = ago(e, d->idle_ns);
 	c->received_at_ns = ago(e, d->rcv_idle_ns);
 	c->retransmit_count = d->retransmit_count;
 	c->persist_count = d->persist_count;
 	c->keepalive_count = d->keepalive_count;
-	/* How long there was no progress follows from how often it was sent in vain. */
-	if (d->retransmit_count)
-		stalled_ns = c->rto_ns * ((1ull << min_of(d->retransmit_count, (u8)10)) - 1);
-	c->progress_at_ns = ago(e, stalled_ns);
+	c->progress_at_ns = ago(e, stalled_ns(e, c, d));
 	c->retransmit_at_ns = deadline(e, d->retransmit_left_ns);
 	c->persist_at_ns = deadline(e, d->persist_left_ns);
 	c->keepalive_at_ns = deadline(e, d->keepalive_left_ns);

@@ -339,8 +339,16 @@ static s64 stack_recv(void *stack, u64 conn, void *data, u32 len, u32 flags)
 
 	if (!c || c->eng == NIL)
 		return -ECONNRESET;
+	if (flags & RECV_PEEK) {
+		const struct data_ref unread = tcp_recv_peek(s->engine, c->eng);
+
+		n = buf_chain_copy(s->pool, unread.buf, 0, data, min_of(len, unread.len));
+		if (n)
+			return n;
+		len = 0; /* the end, or nothing yet */
+	}
 	n = tcp_recv(s->engine, c->eng, data, len);
-	return n || !len ? n : -EAGAIN;
+	return n || (!len && !(flags & RECV_PEEK)) ? n : -EAGAIN;
 }
 
 static int stack_disconnect(void *stack, u64 conn, bool abortive)

@@ -122,9 +122,9 @@ static u8 agreed(const struct soft *s, const struct wire_tcp_segment *seg)
 _Static_assert((int)WIRE_OPT_TIMESTAMPS == (int)TCP_OPT_TIMESTAMPS,
                "agreed() masks one with the other");
 
-static u16 window(const struct soft *s)
+static u16 window(const struct soft_listener *l)
 {
-	return (u16)min_of(s->config.settings.rcv_buf_bytes, (u32)SYN_WINDOW_MAX);
+	return (u16)min_of(l->settings.rcv_buf_bytes, (u32)SYN_WINDOW_MAX);
 }
 
 void cookie_send(struct soft *s, struct soft_listener *l, const struct wire_tcp_segment *seg)
@@ -134,7 +134,7 @@ void cookie_send(struct soft *s, struct soft_listener *l, const struct wire_tcp_
 	struct wire_tcp tcp = {
 		.seq = make(s, seg),
 		.ack = seq_add(seg->seq, 1),
-		.wnd = window(s),
+		.wnd = window(l),
 		.flags = WIRE_SYN | WIRE_ACK,
 		.options = {.present = WIRE_OPT_MSS, .wscale = s->config.rcv_wscale},
 	};
@@ -177,14 +177,14 @@ static void restore_options(const struct soft *s, const struct wire_tcp_segment 
 	state->d.ts_offset = ts_offset(s, &seg->flow);
 }
 
-static void restore_windows(const struct soft *s, const struct wire_tcp_segment *seg,
+static void restore_windows(const struct soft_listener *l, const struct wire_tcp_segment *seg,
                             struct tcp_state *state)
 {
 	struct tcp_delegated *d = &state->d;
 	u32 mss = state->k.peer_mss - (state->k.options & TCP_OPT_TIMESTAMPS ? TS_BYTES : 0);
 
 	d->rcv_nxt = d->rcv_up = d->last_ack_sent = seg->seq;
-	d->rcv_wnd = window(s);
+	d->rcv_wnd = window(l);
 	d->rcv_adv = seq_add(d->rcv_nxt, d->rcv_wnd);
 	d->snd_una = d->snd_nxt = d->snd_max = d->snd_up = seg->ack;
 	d->recovery_point = d->high_rxt = seg->ack;
@@ -195,7 +195,8 @@ static void restore_windows(const struct soft *s, const struct wire_tcp_segment 
 	d->ssthresh_bytes = UINT32_MAX;
 }
 
-static struct tcp_state restore(const struct soft *s, const struct wire_tcp_segment *seg, u16 mss)
+static struct tcp_state restore(const struct soft *s, const struct soft_listener *l,
+                                const struct wire_tcp_segment *seg, u16 mss)
 {
 	struct tcp_state state;
 
@@ -205,7 +206,7 @@ static struct tcp_state restore(const struct soft *s, const struct wire_tcp_segm
 	state.k.peer_mss = mss;
 	state.k.iss = seq_add(seg->ack, (u32)-1);
 	state.k.irs = seq_add(seg->seq, (u32)-1);
-	state.c = s->config.settings;
+	state.c = l->settings;
 	state.d.state = TCP_ESTABLISHED;
 	state.d.rto_ns = NS_PER_S; /* RFC 6298 2.1 */
 	state.d.retransmit_left_ns = state.d.persist_left_ns = TIMER_STOPPED;
@@ -213,7 +214,7 @@ static struct tcp_state restore(const struct soft *s, const struct wire_tcp_segm
 	state.d.delayed_ack_left_ns = TIMER_STOPPED;
 	state.d.send.buf = state.d.recv.buf = NIL;
 	restore_options(s, seg, &state);
-	restore_windows(s, seg, &state);
+	restore_windows(l, seg, &state);
 	return state;
 }
 
@@ -221,7 +222,7 @@ static bool establish(struct soft *s, struct soft_listener *l, const struct wire
                       u16 mss)
 {
 	const struct soft_route_entry *r = soft_way(s, &seg->flow.remote);
-	struct tcp_state state = restore(s, seg, mss);
+	struct tcp_state state = restore(s, l, seg, mss);
 	struct soft_conn *c;
 	u64 conn;
 	u32 eng;

@@ -36,6 +36,7 @@ int soft_listen_with(struct soft *s, const struct soft_listen_params *params)
 			.backlog = params->backlog ? params->backlog : UINT32_MAX,
 			.half_open = params->half_open ? params->half_open : UINT32_MAX,
 			.cookie_ns = TIMER_STOPPED,
+			.settings = params->settings ? *params->settings : s->config.settings,
 		};
 		return 0;
 	}
@@ -101,6 +102,7 @@ static void open_half(struct soft *s, struct soft_listener *l, const struct rx_f
 	if (!r)
 		return;
 	p = soft_open_params(s, soft_route_index(s, r), l->port, seg->flow.remote_port);
+	p.settings = l->settings;
 	p.has_iss = s->has_iss;
 	p.iss = s->iss;
 	s->has_iss = false;

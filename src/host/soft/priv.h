@@ -54,6 +54,7 @@ struct soft_listener {
 	u32 backlog, half_open;
 	u32 n_ready, n_half;
 	u64 cookie_ns; /* when the last cookie was sent; TIMER_STOPPED: never */
+	struct tcp_cached settings;
 };
 
 struct soft_list {

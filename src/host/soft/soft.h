@@ -140,6 +140,7 @@ struct soft_listen_params {
 	u8 cookies;    /* enum soft_cookies */
 	u32 backlog;   /* connections that wait to be accepted; 0: no bound of its own */
 	u32 half_open; /* in SYN_RECEIVED; 0: no bound of its own */
+	const struct tcp_cached *settings; /* of its connections, copied; NULL: soft_config's */
 };
 /* -ENOSPC: too many listeners. -EADDRINUSE. */
 int soft_listen_with(struct soft *s, const struct soft_listen_params *params);
