@@ -48,7 +48,11 @@ void mover_retry(struct host *h)
 
 u64 host_next_deadline(const struct host *h)
 {
-	return min_of(h->again.head == NIL ? UINT64_MAX : h->again_ns, fragments_deadline(h));
+	u64 next = h->job.active && h->job.unquiet ? h->job.again_ns : UINT64_MAX;
+
+	if (h->again.head != NIL)
+		next = min_of(next, h->again_ns);
+	return min_of(next, fragments_deadline(h));
 }
 
 void mover_ask_path(struct host *h, u32 path)

@@ -58,7 +58,7 @@ struct move {
 enum move_flags {
 	MOVE_FROZEN = 1 << 0,     /* in repair mode */
 	MOVE_DETACHED = 1 << 1,   /* the kernel's socket holds nothing any more */
-	MOVE_UNQUIET = 1 << 2,    /* moved although segments were out of order (counted) */
+	MOVE_UNQUIET = 1 << 2,    /* inspect: may pass although in recovery; stays set if it is */
 	MOVE_MODEL_LOST = 1 << 3, /* imported, but the congestion control's model was not: it begins
 	                           * anew; detail is the bandwidth that it knew, bytes/s */
 };

@@ -41,6 +41,9 @@ struct host_config {
 	u32 chunk_max;   /* connections of a chunk at most; 0: 256 */
 	u32 chunk_min;   /* and at least, whatever the estimate; 0: 1 */
 	u64 chunk_ns;    /* time that a chunk may take, estimated; 0: 1 ms */
+	/* An offload waits so long for connections in recovery or with segments out of order, whose
+	 * scoreboards no host stack tells; then they move all the same. 0: they are refused. */
+	u64 quiet_ns;
 	/* What the device asked to be rid of as a poor candidate is not offloaded again by rule for
 	 * so long, so that nothing goes back and forth; by name it may. 0: 60 s. */
 	u64 hold_off_ns;
@@ -383,6 +386,7 @@ MUST_CHECK int host_snapshot(struct host *h, struct block_list *list);
 	COUNTER(adopted, "Connections adopted.")                                               \
 	COUNTER(offloads, "Connections offloaded.")                                            \
 	COUNTER(offloads_refused, "Connections that stayed in the host, each with a reason.")  \
+	COUNTER(offloads_unquiet, "Offloads of what did not calm down in time.")               \
 	COUNTER(offloads_rolled_back, "Offloads that failed after the connection was frozen.") \
 	COUNTER(uploads, "Connections uploaded.")                                              \
 	COUNTER(uploads_rolled_back, "Uploads whose import failed: the device went on.")       \

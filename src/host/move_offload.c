@@ -23,9 +23,36 @@ static void refuse(struct host *h, struct host_conn *c, struct host_move *m, enu
 	                                 .detail = detail});
 }
 
+/* How often those in recovery are looked at until their time is up. */
+enum { QUIET_LOOKS = 8 };
+
+static bool may_wait(struct host *h)
+{
+	return h->config.quiet_ns && host_now(h) < h->job.quiet_until_ns;
+}
+
+/* What is in recovery stays pending, and MOVE_UNQUIET says that it waits. */
+static void inspected(struct host *h, struct host_conn *c, struct host_move *entry,
+                      const struct move *m, bool wait)
+{
+	enum status status = transport_inspected(h, c, m);
+
+	if (status == STATUS_OK) {
+		h->counters.offloads_unquiet += (m->flags & MOVE_UNQUIET) != 0;
+		return;
+	}
+	if (status == STATUS_NOT_QUIET && wait) {
+		entry->flags |= MOVE_UNQUIET;
+		h->job.unquiet++;
+		return;
+	}
+	refuse(h, c, entry, status, m->detail);
+}
+
 static void inspect_batch(struct host *h, struct host_move **entry, u32 n)
 {
 	struct move *moves = h->inspect_moves;
+	bool wait = may_wait(h);
 
 	for (u32 i = 0; i < n; i++) {
 		struct host_conn *c = conn_find(h, entry[i]->conn);
@@ -34,6 +61,7 @@ static void inspect_batch(struct host *h, struct host_move **entry, u32 n)
 			.conn = c->backend,
 			.owner = c->owner,
 			.status = STATUS_OK,
+			.flags = wait || !h->config.quiet_ns ? 0 : MOVE_UNQUIET,
 			.path_state = &h->inspect_paths[i],
 			.neighbor_state = &h->inspect_neighbors[i],
 			.tcp = &h->inspect_tcp[i],
@@ -43,24 +71,45 @@ static void inspect_batch(struct host *h, struct host_move **entry, u32 n)
 		memset(&h->inspect_tcp[i], 0, sizeof(h->inspect_tcp[i]));
 	}
 	h->env.backend.ops->inspect(h->env.backend.impl, moves, n);
-	for (u32 i = 0; i < n; i++) {
-		struct host_conn *c = conn_find(h, entry[i]->conn);
-		enum status status = transport_inspected(h, c, &moves[i]);
-
-		if (status != STATUS_OK)
-			refuse(h, c, entry[i], status, moves[i].detail);
-	}
+	for (u32 i = 0; i < n; i++)
+		inspected(h, conn_find(h, entry[i]->conn), entry[i], &moves[i], wait);
 }
 
-/* About as many as a chunk, so that the lane gets its turn. */
+bool offload_needs_inspection(const struct host *h)
+{
+	const struct job *j = &h->job;
+
+	return j->inspected < j->n && j->inspected - j->next < mover_chunk_size(h, false);
+}
+
+bool offload_look_again(struct host *h)
+{
+	struct job *j = &h->job;
+	u64 now = host_now(h);
+
+	if (j->quiet_until_ns == UINT64_MAX) { /* all others have moved */
+		j->quiet_until_ns = now + h->config.quiet_ns;
+		j->again_ns = now + h->config.quiet_ns / QUIET_LOOKS;
+	}
+	if (now < j->again_ns)
+		return false;
+	for (u32 i = 0; i < j->n; i++) {
+		if (j->moves[i].status == STATUS_PENDING)
+			j->moves[i].flags &= (u16)~MOVE_UNQUIET;
+	}
+	j->inspected = j->next = j->unquiet = 0;
+	j->again_ns = now + h->config.quiet_ns / QUIET_LOOKS;
+	return true;
+}
+
+/* What the next chunk takes and no more: the host's stack will then still have it in its caches. */
 void offload_inspect(struct host *h)
 {
 	struct job *j = &h->job;
 	struct host_move *entry[INSPECT_BATCH];
-	u32 rounds = h->config.chunk_max / INSPECT_BATCH + 1;
 	u64 t = host_now(h);
 
-	while (rounds-- && j->inspected < j->n) {
+	while (offload_needs_inspection(h)) {
 		u32 n = 0;
 
 		for (; n < INSPECT_BATCH && j->inspected < j->n; j->inspected++) {
@@ -144,12 +193,12 @@ static void fill(struct host *h, struct chunk *c)
 	struct job *j = &h->job;
 	u32 size = mover_chunk_size(h, false);
 
-	for (; j->next < j->n && c->n < size; j->next++) {
+	for (; j->next < j->inspected && c->n < size; j->next++) {
 		struct host_move *m = &j->moves[j->next];
 		struct host_conn *conn = conn_find(h, m->conn);
 		enum status status;
 
-		if (m->status != STATUS_PENDING)
+		if (m->status != STATUS_PENDING || m->flags & MOVE_UNQUIET)
 			continue;
 		status = switch_offer(h, c, conn, m);
 		if (status != STATUS_OK)

@@ -2,12 +2,12 @@
 /*
  * Moves of any number of connections, in chunks that are closed by estimated time.
  *
- * Offload:  every connection is inspected first. Then a chunk goes through
+ * Offload:  a chunk's connections are inspected; then it goes through
  *
  *   FREE -> RESERVING -> HELD -> TRANSFERRING -> (UNDOING) -> FREE
  *
  * and while one is moved the next is on hold already, so that its fence runs beside the work and
- * nobody waits for it. Upload:
+ * nobody waits for it. What is in recovery is looked at again at the end. Upload:
  *
  *   FREE -> UPLOADING -> FREE
  *
@@ -237,7 +237,9 @@ static int start(struct host *h, struct host_move *moves, u32 n, bool upload, bo
 		.upload = upload,
 		.by_admin = by_admin,
 		.start_ns = host_now(h),
+		.quiet_until_ns = UINT64_MAX,
 	};
+
 	h->chunk_number = 0;
 	for (u32 i = 0; i < n; i++)
 		admit(h, &moves[i], upload, by_admin);
@@ -324,13 +326,13 @@ static enum host_progress step_offload(struct host *h)
 	struct job *j = &h->job;
 	enum host_progress progress = HOST_MORE;
 
-	if (j->inspected < j->n) {
-		offload_inspect(h);
-		return HOST_MORE;
-	}
 	if (!h->current) {
 		h->current = h->next;
 		h->next = NULL;
+	}
+	if (!h->next && h->asked.head == NIL && offload_needs_inspection(h)) {
+		offload_inspect(h);
+		return HOST_MORE;
 	}
 	if (h->current && !h->current->fenced) {
 		mover_fence(h);
@@ -342,7 +344,11 @@ static enum host_progress step_offload(struct host *h)
 		return HOST_WAITING;
 	if (h->current)
 		return offload_move(h, h->current);
-	return h->next || j->next < j->n ? HOST_MORE : HOST_IDLE;
+	if (h->next || j->next < j->n)
+		return HOST_MORE;
+	if (j->unquiet)
+		return offload_look_again(h) ? HOST_MORE : HOST_WAITING;
+	return HOST_IDLE;
 }
 
 enum host_progress host_step(struct host *h)

@@ -220,7 +220,10 @@ struct job {
 	struct host_move *moves;
 	u32 n;
 	u32 inspected;
-	u32 next; /* first that is in no chunk yet */
+	u32 next;           /* first that is in no chunk yet */
+	u32 unquiet;        /* of those behind us, still in recovery */
+	u64 again_ns;       /* when those are inspected again */
+	u64 quiet_until_ns; /* then they move as they are; UINT64_MAX: not known yet */
 	bool active;
 	bool upload;
 	bool by_admin;
@@ -501,6 +504,10 @@ void mover_finish(struct host *h, struct chunk *c);
 void mover_request(struct chunk *c, enum block_call call, u64 cookie);
 
 void offload_inspect(struct host *h);
+/* Is there something that must be inspected before the next chunk? */
+bool offload_needs_inspection(const struct host *h);
+/* Starts over with what was in recovery; false: it is not time yet. */
+bool offload_look_again(struct host *h);
 /* The next chunk of the job: asks the device for room, then holds. WAITING: not answered yet. */
 enum host_progress offload_prepare(struct host *h);
 /* A chunk that is on hold, its fence over, all the way. */

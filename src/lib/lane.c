@@ -176,6 +176,7 @@ static int make_host(struct lib_lane *l)
 		.max_parked = LIB_PARKED_MAX,
 		.chunk_min = CHUNK_MIN,
 		.chunk_ns = (u64)o->chunk_us * NS_PER_US,
+		.quiet_ns = (u64)o->quiet_ms * NS_PER_MS,
 	};
 	struct host_env env = {
 		.ctx = l,

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { AWAKE_NS = 10 * 1000 * 1000 };
+
 struct lane_batch {
 	struct host_move *moves;
 	size_t *index; /* of the caller's array */
@@ -180,5 +182,7 @@ bool lib_move_step(struct lib_lane *l)
 		start_closing(l);
 		return l->closing_moves;
 	}
-	return p == HOST_MORE;
+	/* What waits for a connection to calm down is soon over: the lane stays awake. */
+	return p == HOST_MORE ||
+	       (p == HOST_WAITING && host_next_deadline(l->host) < lane_now_ns() + AWAKE_NS);
 }

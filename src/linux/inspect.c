@@ -135,8 +135,12 @@ static enum status inspect_socket(struct linux_backend *b, struct move *m,
 		m->detail = e->file_refs - refs;
 		return STATUS_SHARED;
 	}
-	if (reasons_unquiet(e) && !(m->flags & MOVE_UNQUIET))
+	if (!reasons_unquiet(e))
+		m->flags &= (u16)~MOVE_UNQUIET;
+	else if (!(m->flags & MOVE_UNQUIET))
 		return STATUS_NOT_QUIET;
+	else
+		b->repair.unquiet++;
 	status = inspect_around(b, now, e);
 	if (status != STATUS_OK)
 		return status;

@@ -30,7 +30,10 @@ static void env_notice(void *ctx, const struct host_notice *notices, u32 n)
 
 static void env_wait(void *ctx)
 {
-	assert_true(fake_complete(ctx));
+	struct fake *f = ctx;
+
+	/* A time that the host waits for comes by itself: the clock ticks with each look at it. */
+	assert_true(fake_complete(f) || host_next_deadline(f->host) != UINT64_MAX);
 }
 
 static enum status env_refuse(void *ctx, enum host_layer layer, const struct host_candidate *who)

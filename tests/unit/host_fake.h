@@ -46,7 +46,8 @@ enum fake_op {
 struct fake_conn {
 	bool held, frozen, detached;
 	u32 imports;
-	u32 queued_bytes; /* in the send queue when frozen */
+	u32 unquiet_inspections; /* that find it in recovery; UINT32_MAX: all */
+	u32 queued_bytes;        /* in the send queue when frozen */
 	u32 cwnd;
 	struct tcp_cached settings;
 };

@@ -13,6 +13,20 @@ static bool passes(struct fake *f, struct move *m, enum fake_op op)
 	return false;
 }
 
+static bool calm(struct fake *f, struct move *m)
+{
+	u32 *left = &f->conn[m->conn].unquiet_inspections;
+
+	if (!*left || m->flags & MOVE_UNQUIET) {
+		m->flags &= (u16) ~(*left ? 0 : MOVE_UNQUIET);
+		return true;
+	}
+	if (*left != UINT32_MAX)
+		(*left)--;
+	m->status = STATUS_NOT_QUIET;
+	return false;
+}
+
 static void inspect(void *backend, struct move *moves, u32 n)
 {
 	struct fake *f = backend;
@@ -21,7 +35,7 @@ static void inspect(void *backend, struct move *moves, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		struct move *m = &moves[i];
 
-		if (!passes(f, m, FAKE_INSPECT))
+		if (!passes(f, m, FAKE_INSPECT) || !calm(f, m))
 			continue;
 		m->path = fake_path_key(fake_path_of(f, m->conn));
 		memset(m->path.pad, 0xee, sizeof(m->path.pad)); /* must not matter */

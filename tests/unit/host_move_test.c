@@ -130,6 +130,37 @@ static void later_requests_link(void **state)
 	fake_destroy(f);
 }
 
+/* What is in recovery is waited for, and moves as it is when it does not calm down. */
+static void recovery_is_waited_for(void **state)
+{
+	const struct fake_options o = {
+		.conns = 4, .config = {.quiet_ns = 80000000}, .async_wait = true};
+	struct fake *f = fake_create(&o);
+
+	f->tick_ns = 1000000;
+	f->conn[1].unquiet_inspections = 3;
+	f->conn[2].unquiet_inspections = UINT32_MAX;
+	fake_offload(f, 0, 4, STATUS_OK);
+	assert_int_equal(f->moves[0].chunk, 0);
+	assert_true(f->moves[1].chunk > 0); /* the others did not wait for it */
+	assert_true(f->moves[2].chunk > f->moves[1].chunk);
+	assert_int_equal(f->moves[3].chunk, 0);
+	assert_int_equal(f->conn[1].unquiet_inspections, 0);
+	assert_int_equal(host_counters(f->host)->offloads_unquiet, 1);
+	fake_upload(f, 0, 4, STATUS_OK);
+	fake_destroy(f);
+}
+
+static void recovery_is_refused_without_a_deadline(void **state)
+{
+	struct fake *f = fake_create(&(struct fake_options){.conns = 2});
+
+	f->conn[0].unquiet_inspections = UINT32_MAX;
+	fake_offload(f, 0, 1, STATUS_NOT_QUIET);
+	assert_int_equal(host_counters(f->host)->offloads_unquiet, 0);
+	fake_destroy(f);
+}
+
 static void chunks_overlap(void **state)
 {
 	const struct fake_options o = {.conns = 12, .config = {.chunk_max = 4}};
@@ -299,6 +330,8 @@ int main(void)
 		cmocka_unit_test(parents_leave_with_their_last_dependent),
 		cmocka_unit_test(parents_may_leave_later),
 		cmocka_unit_test(later_requests_link),
+		cmocka_unit_test(recovery_is_waited_for),
+		cmocka_unit_test(recovery_is_refused_without_a_deadline),
 		cmocka_unit_test(chunks_overlap),
 		cmocka_unit_test(chunks_are_closed_by_time),
 		cmocka_unit_test(a_short_list_limit_is_kept),
