@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* The ACK field, the window and SACK blocks of an acceptable segment (RFC 9293 3.10.7.4, fifth). */
 #include "tcp/cc/cc.h"
+#include "tcp/pacing.h"
 #include "tcp/rate.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
@@ -95,8 +96,10 @@ static void learn(struct tcp_engine *e, struct tcp_conn *c, const struct ack_inf
 		.delivered = c->delivered,
 	};
 
-	if (!cc->model)
+	if (!cc->model) {
+		pacing_configure(c); /* the round after a rest is over */
 		return;
+	}
 	rate_measure(c, &a->sent, &s);
 	tcp_cc_adopt(c, e->now_ns);
 	cc->model(c, &s);

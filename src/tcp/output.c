@@ -3,6 +3,7 @@
 #include "tcp/output.h"
 
 #include "tcp/cc/cc.h"
+#include "tcp/cwv.h"
 #include "tcp/ecn.h"
 #include "tcp/pacing.h"
 #include "tcp/rate.h"
@@ -41,12 +42,10 @@ u32 output_frame_payload(const struct tcp_engine *e, const struct tcp_conn *c)
 	return unlikely(c->flags & CONN_PACED) ? min_of(max, pacing_quantum(c)) : max;
 }
 
-/* RFC 5681 4.1: a window not used for an RTO says nothing about the network any more. A model goes
- * on being right. */
-static void restart_after_idle(struct tcp_engine *e, struct tcp_conn *c)
+/* What was learned of the network may be old when data goes out after a rest; a model knows. */
+static void resume(struct tcp_engine *e, struct tcp_conn *c)
 {
 	u64 idle_ns = e->now_ns - c->sent_at_ns;
-	u32 restart = tcp_cc_initial_window(c);
 
 	if (likely(idle_ns <= c->rto_ns && !(c->flags & CONN_PACED)) ||
 	    !seq_eq(c->snd_una, c->snd_max) || !c->snd_queued)
@@ -54,16 +53,11 @@ static void restart_after_idle(struct tcp_engine *e, struct tcp_conn *c)
 	if (tcp_cc_of(c)->model) {
 		tcp_cc_adopt(c, e->now_ns);
 		tcp_cc_of(c)->resumed(c, e->now_ns);
-		return;
+	} else if (idle_ns > c->rto_ns) {
+		cwv_resumed(e, c, idle_ns);
+		tcp_cc_adopt(c, e->now_ns);
+		tcp_cc_of(c)->idle(c, idle_ns);
 	}
-	if (idle_ns <= c->rto_ns)
-		return;
-	if (c->cwnd_bytes > restart) {
-		c->cwnd_bytes = restart;
-		e->n.idle_restarts++;
-	}
-	tcp_cc_adopt(c, e->now_ns);
-	tcp_cc_of(c)->idle(c, idle_ns);
 }
 
 /* Books of an ACK that goes out with any segment. */
@@ -219,7 +213,7 @@ static bool output_synchronized(struct tcp_engine *e, struct tcp_conn *c, struct
 	/* Data segments do not say what is out of order. */
 	if (unlikely((c->flags & CONN_ACK_NOW) && (c->ooo_head != NIL || c->rcv_dsack)))
 		output_ack(e, c, out);
-	restart_after_idle(e, c);
+	resume(e, c);
 	if (!output_data(e, c, out))
 		return false;
 	if (unlikely(c->flags & (CONN_PROBE | CONN_KEEPALIVE))) {

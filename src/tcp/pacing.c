@@ -21,6 +21,11 @@ void pacing_configure(struct tcp_conn *c)
 		c->flags &= (u16)~CONN_PACED;
 }
 
+void pacing_for_a_round(struct tcp_conn *c)
+{
+	c->flags |= CONN_PACED;
+}
+
 /* Bytes a second, 0: without limit. A model has written its own. */
 static u64 rate_now(struct tcp_conn *c)
 {

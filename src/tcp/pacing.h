@@ -17,6 +17,8 @@
 
 /* Sets or clears CONN_PACED from the settings. */
 void pacing_configure(struct tcp_conn *c);
+/* Turns it on until the next ACK: a round, when nothing is in flight. */
+void pacing_for_a_round(struct tcp_conn *c);
 /* Whether data has to wait; arms the wheel then. */
 bool pacing_holds(struct tcp_engine *e, struct tcp_conn *c);
 /* `len` bytes of data leave now. */

@@ -2,6 +2,7 @@
 #include "tcp/recovery.h"
 
 #include "tcp/cc/cc.h"
+#include "tcp/cwv.h"
 #include "tcp/ecn.h"
 #include "tcp/prr.h"
 #include "tcp/rack.h"
@@ -79,18 +80,18 @@ static void enter_fast(struct tcp_engine *e, struct tcp_conn *c, struct ack_info
 
 static void grow(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info *a)
 {
-	bool slow_start = c->cwnd_bytes < c->ssthresh_bytes;
+	u32 acked = a->acked;
 
-	if (unlikely(ecn_has_reduced(c)))
+	if (unlikely(ecn_has_reduced(c)) ||
+	    unlikely((c->flags & CONN_PACED) && tcp_cc_of(c)->model))
 		return;
-	/* RFC 7661: a window that was not used proves nothing. */
-	if (a->flight + c->mss <= c->cwnd_bytes &&
-	    !(slow_start && 2 * (u64)a->flight >= c->cwnd_bytes))
+	if (!cwv_may_grow(e, c, a->flight, acked))
 		return;
-	if (tcp_cc_of(c)->model)
-		return;
+	/* What was sacked before has been counted, or was in flight before the timeout. */
+	if (unlikely(c->recovery == TCP_RECOVERY_LOSS) && has_sack(c))
+		acked = min_of(acked, a->delivered);
 	tcp_cc_adopt(c, e->now_ns);
-	tcp_cc_of(c)->acked(c, a->acked, e->ack_rtt_ns, e->now_ns);
+	tcp_cc_of(c)->acked(c, acked, e->ack_rtt_ns, e->now_ns);
 }
 
 /* Back to normal: what is sacked still, or was, says whether all is quiet. */

@@ -50,47 +50,47 @@ enum tcp_to_host {
 };
 
 /* COUNTER(name, sentence) */
-#define TCP_COUNTERS(COUNTER)                                                             \
-	COUNTER(frames_in, "Frames given to tcp_input().")                                \
-	COUNTER(segs_in, "Segments of connections, a superframe counted by its pieces.")  \
-	COUNTER(bytes_in, "Payload bytes received, repeated ones included.")              \
-	COUNTER(frames_out, "Frames emitted.")                                            \
-	COUNTER(segs_out, "Segments emitted, a superframe counted by its pieces.")        \
-	COUNTER(bytes_out, "Payload bytes emitted, repeated ones included.")              \
-	COUNTER(acks_out, "Segments without data emitted.")                               \
-	COUNTER(acks_delayed, "ACKs sent by the delayed-ACK timer.")                      \
-	COUNTER(predicted, "Segments that header prediction dealt with.")                 \
-	COUNTER(retransmit_segs, "Segments emitted again.")                               \
-	COUNTER(retransmit_bytes, "Bytes emitted again.")                                 \
-	COUNTER(timeouts, "Retransmission timeouts.")                                     \
-	COUNTER(fast_recoveries, "Times fast recovery was entered.")                      \
-	COUNTER(rack_lost_bytes, "Bytes found lost by RACK (RFC 8985).")                  \
-	COUNTER(rack_timeouts, "Times RACK's reordering timer fired.")                    \
-	COUNTER(reorderings, "Connections on which reordering was first seen.")           \
-	COUNTER(loss_probes, "Tail loss probes sent (RFC 8985 7).")                       \
-	COUNTER(loss_probe_repairs, "Losses that a tail loss probe repaired.")            \
-	COUNTER(undos, "Reductions of cwnd that were needless and undone (RFC 4015).")    \
-	COUNTER(limited_transmits, "Segments sent by limited transmit (RFC 3042).")       \
-	COUNTER(dup_acks_in, "Duplicate ACKs received.")                                  \
-	COUNTER(dsacks_in, "DSACKs received (RFC 2883).")                                 \
-	COUNTER(sack_invalid, "SACK blocks that made no sense.")                          \
-	COUNTER(sack_ranges_lost, "SACK blocks for which the scoreboard had no room.")    \
-	COUNTER(ooo_segs, "Segments kept out of order.")                                  \
-	COUNTER(challenge_acks, "Challenge ACKs sent (RFC 5961).")                        \
-	COUNTER(challenge_acks_limited, "Challenge ACKs that the rate limit ate.")        \
-	COUNTER(window_probes, "Zero-window probes sent.")                                \
-	COUNTER(keepalives, "Keepalive probes sent.")                                     \
-	COUNTER(window_updates, "ACKs sent only to open the window.")                     \
-	COUNTER(idle_restarts, "Congestion windows restarted after idle (RFC 5681 4.1).") \
-	COUNTER(ecn_ce_in, "Segments received with CE by connections that have ECN.")     \
-	COUNTER(ecn_ece_in, "ACKs received with ECE by connections that have ECN.")       \
-	COUNTER(ecn_reductions, "Congestion windows reduced because of ECE (RFC 3168).")  \
-	COUNTER(rsts_in, "Acceptable RSTs received.")                                     \
-	COUNTER(rsts_out, "RSTs sent.")                                                   \
-	COUNTER(imports, "Connections taken over.")                                       \
-	COUNTER(exports, "Snapshots taken.")                                              \
-	COUNTER(resumes, "Uploads rolled back.")                                          \
-	COUNTER(opens_active, "Active opens.")                                            \
+#define TCP_COUNTERS(COUNTER)                                                                     \
+	COUNTER(frames_in, "Frames given to tcp_input().")                                        \
+	COUNTER(segs_in, "Segments of connections, a superframe counted by its pieces.")          \
+	COUNTER(bytes_in, "Payload bytes received, repeated ones included.")                      \
+	COUNTER(frames_out, "Frames emitted.")                                                    \
+	COUNTER(segs_out, "Segments emitted, a superframe counted by its pieces.")                \
+	COUNTER(bytes_out, "Payload bytes emitted, repeated ones included.")                      \
+	COUNTER(acks_out, "Segments without data emitted.")                                       \
+	COUNTER(acks_delayed, "ACKs sent by the delayed-ACK timer.")                              \
+	COUNTER(predicted, "Segments that header prediction dealt with.")                         \
+	COUNTER(retransmit_segs, "Segments emitted again.")                                       \
+	COUNTER(retransmit_bytes, "Bytes emitted again.")                                         \
+	COUNTER(timeouts, "Retransmission timeouts.")                                             \
+	COUNTER(fast_recoveries, "Times fast recovery was entered.")                              \
+	COUNTER(rack_lost_bytes, "Bytes found lost by RACK (RFC 8985).")                          \
+	COUNTER(rack_timeouts, "Times RACK's reordering timer fired.")                            \
+	COUNTER(reorderings, "Connections on which reordering was first seen.")                   \
+	COUNTER(loss_probes, "Tail loss probes sent (RFC 8985 7).")                               \
+	COUNTER(loss_probe_repairs, "Losses that a tail loss probe repaired.")                    \
+	COUNTER(undos, "Reductions of cwnd that were needless and undone (RFC 4015).")            \
+	COUNTER(limited_transmits, "Segments sent by limited transmit (RFC 3042).")               \
+	COUNTER(dup_acks_in, "Duplicate ACKs received.")                                          \
+	COUNTER(dsacks_in, "DSACKs received (RFC 2883).")                                         \
+	COUNTER(sack_invalid, "SACK blocks that made no sense.")                                  \
+	COUNTER(sack_ranges_lost, "SACK blocks for which the scoreboard had no room.")            \
+	COUNTER(ooo_segs, "Segments kept out of order.")                                          \
+	COUNTER(challenge_acks, "Challenge ACKs sent (RFC 5961).")                                \
+	COUNTER(challenge_acks_limited, "Challenge ACKs that the rate limit ate.")                \
+	COUNTER(window_probes, "Zero-window probes sent.")                                        \
+	COUNTER(keepalives, "Keepalive probes sent.")                                             \
+	COUNTER(window_updates, "ACKs sent only to open the window.")                             \
+	COUNTER(window_decays, "Times a window not used for five minutes was halved (RFC 7661).") \
+	COUNTER(ecn_ce_in, "Segments received with CE by connections that have ECN.")             \
+	COUNTER(ecn_ece_in, "ACKs received with ECE by connections that have ECN.")               \
+	COUNTER(ecn_reductions, "Congestion windows reduced because of ECE (RFC 3168).")          \
+	COUNTER(rsts_in, "Acceptable RSTs received.")                                             \
+	COUNTER(rsts_out, "RSTs sent.")                                                           \
+	COUNTER(imports, "Connections taken over.")                                               \
+	COUNTER(exports, "Snapshots taken.")                                                      \
+	COUNTER(resumes, "Uploads rolled back.")                                                  \
+	COUNTER(opens_active, "Active opens.")                                                    \
 	COUNTER(opens_passive, "Passive opens.")
 
 struct tcp_engine_counters {

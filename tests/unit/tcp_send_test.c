@@ -185,25 +185,6 @@ static void test_keepalive(void **state)
 	script_end(&s);
 }
 
-/* RFC 5681 4.1 */
-static void test_restart_after_idle(void **state)
-{
-	struct script s;
-
-	script_init(&s);
-	s.state.d.cwnd_bytes = 50 * MSS;
-	s.state.d.idle_ns = 100 * NS_PER_MS; /* less than an RTO: the window still holds */
-	script_start(&s);
-	script_send(&s, 30 * MSS);
-	assert_int_equal(script_flush(&s), 30);
-	IN(&s, .ack = 30 * MSS);
-	script_at(&s, 10 * NS_PER_S);
-	script_send(&s, 30 * MSS);
-	assert_int_equal(script_flush(&s), 10); /* the initial window of RFC 6928 */
-	assert_int_equal(tcp_engine_counters(s.e)->idle_restarts, 1);
-	script_end(&s);
-}
-
 /* RFC 7661: a window that was not used does not grow. */
 static void test_unused_window_does_not_grow(void **state)
 {
@@ -454,7 +435,6 @@ int main(void)
 		cmocka_unit_test(test_persist),
 		cmocka_unit_test(test_shrunk_window),
 		cmocka_unit_test(test_keepalive),
-		cmocka_unit_test(test_restart_after_idle),
 		cmocka_unit_test(test_unused_window_does_not_grow),
 		cmocka_unit_test(test_updates),
 		cmocka_unit_test(test_ip_id),

@@ -37,6 +37,8 @@ void tcp_cc_adopt(struct tcp_conn *c, u64 now_ns)
 	memset(&c->cc, 0, sizeof(c->cc));
 	c->cc.type = ops->type;
 	c->cc.version = ops->version;
+	if (!ops->model)
+		tcp_cc_window(c)->validated_ms = (u32)(now_ns / NS_PER_MS);
 	ops->start(c, now_ns);
 }
 
@@ -72,18 +74,6 @@ void tcp_cc_marked(struct tcp_conn *c, u64 now_ns)
 	tcp_cc_adopt(c, now_ns);
 	c->ssthresh_bytes = tcp_cc_of(c)->marked(c, flight_of(c), now_ns);
 	ecn_queue_cwr(c);
-}
-
-u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked)
-{
-	u32 room = c->ssthresh_bytes - c->cwnd_bytes;
-	u32 grow = min_of(acked, room);
-
-	/* RFC 3465 2.3: after a timeout an ACK may cover what the receiver had all along. */
-	if (c->recovery == TCP_RECOVERY_LOSS)
-		grow = min_of(grow, 2u * c->mss);
-	c->cwnd_bytes += grow;
-	return c->cwnd_bytes < c->ssthresh_bytes ? 0 : acked - grow;
 }
 
 u32 tcp_cc_initial_window(const struct tcp_conn *c)

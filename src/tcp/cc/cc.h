@@ -58,8 +58,28 @@ void tcp_cc_take_over(struct tcp_conn *c, u64 now_ns);
 void tcp_cc_lost(struct tcp_conn *c, u64 now_ns);
 void tcp_cc_marked(struct tcp_conn *c, u64 now_ns);
 
-/* Slow start (RFC 5681 3.1): grows cwnd up to ssthresh, returns the bytes left over. */
-u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked);
+/* What window-based algorithms share: the first part of their private state. */
+struct cc_window {
+	u32 validated_ms;  /* when cwnd was last in use (cwv.h), modulo 2^32 */
+	tcp_seq round_end; /* HyStart++ (hystart.c), from here on: where the round ends */
+	u32 min_rtt_us;    /* lowest of the round, and of the one before; UINT32_MAX: none */
+	u32 last_min_rtt_us;
+	u32 css_baseline_us;
+	u8 css_rounds;
+	u8 samples;
+	u8 flags;
+	u8 pad;
+};
+
+/* Of a connection whose conn.cc was adopted, and whose algorithm has no model. */
+static inline struct cc_window *tcp_cc_window(struct tcp_conn *c)
+{
+	return (struct cc_window *)__builtin_assume_aligned(c->cc.bytes, 4);
+}
+
+/* Slow start (RFC 5681 3.1, RFC 9406): grows cwnd up to ssthresh, which it may set, and returns the
+ * bytes left over for congestion avoidance. */
+u32 tcp_cc_slow_start(struct tcp_conn *c, u32 acked, u64 rtt_ns);
 
 /* RFC 6928: the initial window. */
 u32 tcp_cc_initial_window(const struct tcp_conn *c);

@@ -6,13 +6,14 @@
 #include "tcp/cc/cc.h"
 
 struct cubic {
+	struct cc_window window;
 	u64 epoch_ns;   /* start of the congestion avoidance stage, 0: not begun */
 	u32 w_max;      /* window before the last reduction */
 	u32 cwnd_prior; /* the same, without fast convergence */
 	u32 k_ms;       /* when the curve comes back to w_max */
 	u32 w_est;      /* what Reno would have */
-	u64 cwnd_rest;  /* remainders of the divisions by cwnd */
-	u64 est_rest;
+	u32 cwnd_rest;  /* remainders of the divisions by cwnd */
+	u32 est_rest;
 };
 _Static_assert(sizeof(struct cubic) <= CC_PRIVATE_BYTES, "");
 
@@ -31,7 +32,7 @@ static struct cubic *of(struct tcp_conn *c)
 
 static void start(struct tcp_conn *c, u64 now_ns)
 {
-	struct cubic s = {0};
+	struct cubic s = {.window = *tcp_cc_window(c)};
 
 	c->cc.len = sizeof(s);
 	memcpy(c->cc.bytes, &s, sizeof(s));
@@ -87,7 +88,7 @@ static void grow_reno(struct tcp_conn *c, struct cubic *s, u32 acked)
 		num = num * 9 / 17;
 	num += s->est_rest;
 	s->w_est += (u32)(num / c->cwnd_bytes);
-	s->est_rest = num % c->cwnd_bytes;
+	s->est_rest = (u32)(num % c->cwnd_bytes);
 }
 
 static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
@@ -96,7 +97,7 @@ static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
 	u64 t_ms, target, num;
 
 	if (c->cwnd_bytes < c->ssthresh_bytes) {
-		bytes = tcp_cc_slow_start(c, bytes);
+		bytes = tcp_cc_slow_start(c, bytes, rtt_ns);
 		if (!bytes)
 			return;
 	}
@@ -114,7 +115,7 @@ static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
 		target = max_of(target, (u64)c->cwnd_bytes);
 		target = min_of(target, c->cwnd_bytes + (u64)c->cwnd_bytes / 2);
 		num = (target - c->cwnd_bytes) * bytes + s.cwnd_rest;
-		s.cwnd_rest = num % c->cwnd_bytes;
+		s.cwnd_rest = (u32)(num % c->cwnd_bytes);
 		c->cwnd_bytes += (u32)(num / c->cwnd_bytes);
 	}
 	memcpy(of(c), &s, sizeof(s));
@@ -160,7 +161,7 @@ static void idle(struct tcp_conn *c, u64 idle_ns)
 
 const struct tcp_cc_ops tcp_cc_cubic = {
 	.type = TCP_CC_CUBIC,
-	.version = 1,
+	.version = 2,
 	.start = start,
 	.acked = acked,
 	.lost = lost,

@@ -3,6 +3,7 @@
 #include "tcp/cc/cc.h"
 
 struct newreno {
+	struct cc_window window;
 	u32 acked; /* bytes acknowledged since cwnd last grew */
 };
 _Static_assert(sizeof(struct newreno) <= CC_PRIVATE_BYTES, "");
@@ -21,7 +22,7 @@ static void start(struct tcp_conn *c, u64 now_ns)
 static void acked(struct tcp_conn *c, u32 bytes, u64 rtt_ns, u64 now_ns)
 {
 	if (c->cwnd_bytes < c->ssthresh_bytes)
-		bytes = tcp_cc_slow_start(c, bytes);
+		bytes = tcp_cc_slow_start(c, bytes, rtt_ns);
 	of(c)->acked += min_of(bytes, c->cwnd_bytes);
 	if (of(c)->acked < c->cwnd_bytes)
 		return;
@@ -52,7 +53,7 @@ static void idle(struct tcp_conn *c, u64 idle_ns)
 
 const struct tcp_cc_ops tcp_cc_newreno = {
 	.type = TCP_CC_NEWRENO,
-	.version = 1,
+	.version = 2,
 	.start = start,
 	.acked = acked,
 	.lost = lost,
