@@ -52,6 +52,8 @@ u64 host_next_deadline(const struct host *h)
 
 	if (h->again.head != NIL)
 		next = min_of(next, h->again_ns);
+	if (h->reap_ns)
+		next = min_of(next, h->reap_ns);
 	return min_of(next, fragments_deadline(h));
 }
 
@@ -82,17 +84,44 @@ void host_link(struct host *h, u32 port, bool up)
 	}
 }
 
-void host_reap(struct host *h)
+/* Paths and neighbors that nothing hangs on; `all`: also those that wait for their next dependents.
+ */
+static void reap(struct host *h, bool all)
 {
+	bool late = h->config.parents_late && !all;
+
 	for (u32 i = 0; i < h->config.max_paths; i++) {
-		if (slots_is_taken(&h->path_slots, i) && !h->path[i].refs &&
-		    h->path[i].device != HANDLE_NONE)
+		const struct host_path *p = &h->path[i];
+
+		if (slots_is_taken(&h->path_slots, i) && !p->refs && p->device != HANDLE_NONE &&
+		    (!late || p->object == OBJECT_INVALID))
 			control_mark(h, LAYER_PATH, i, DIRTY_REAP);
 	}
 	for (u32 i = 0; i < h->config.max_neighbors; i++) {
-		if (slots_is_taken(&h->neighbor_slots, i) && !h->neighbor[i].refs &&
-		    h->neighbor[i].device != HANDLE_NONE)
+		const struct host_neighbor *n = &h->neighbor[i];
+
+		if (slots_is_taken(&h->neighbor_slots, i) && !n->refs && !n->wanted &&
+		    n->device != HANDLE_NONE && (!late || n->object == OBJECT_INVALID))
 			control_mark(h, LAYER_NEIGHBOR, i, DIRTY_REAP);
 	}
 	control_kick(h);
+}
+
+void host_reap(struct host *h)
+{
+	reap(h, true);
+}
+
+void mover_reap_later(struct host *h)
+{
+	if (!h->reap_ns)
+		h->reap_ns = host_now(h) + RETRY_NS;
+}
+
+void mover_reap(struct host *h)
+{
+	if (likely(!h->reap_ns) || host_now(h) < h->reap_ns)
+		return;
+	h->reap_ns = 0;
+	reap(h, false);
 }

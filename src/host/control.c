@@ -480,7 +480,9 @@ static void finish(struct host *h)
 
 	if (k->kind == CONTROL_UPLOAD) {
 		network_keep(h, &k->list);
-		if (!k->rejected)
+		if (k->rejected)
+			mover_reap_later(h);
+		else
 			h->env.device->ops->commit(host_device(h), &k->request);
 		network_left(h, &k->list);
 	} else {

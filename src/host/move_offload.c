@@ -102,6 +102,19 @@ bool offload_look_again(struct host *h)
 	return true;
 }
 
+/* An upload that the device had asked for was under way when the move began, and was undone: it is
+ * at the device, and what the host's stack knows of it says nothing (R55). */
+static bool may_inspect(struct host *h, struct host_move *m)
+{
+	struct host_conn *c = conn_find(h, m->conn);
+
+	if (m->status != STATUS_PENDING)
+		return false;
+	if (c->side == HOST_IN_CHIMNEY)
+		refuse(h, c, m, STATUS_BUSY, 0);
+	return c->side == HOST_IN_STACK;
+}
+
 /* What the next chunk takes and no more: the host's stack will then still have it in its caches. */
 void offload_inspect(struct host *h)
 {
@@ -113,7 +126,7 @@ void offload_inspect(struct host *h)
 		u32 n = 0;
 
 		for (; n < INSPECT_BATCH && j->inspected < j->n; j->inspected++) {
-			if (j->moves[j->inspected].status == STATUS_PENDING)
+			if (may_inspect(h, &j->moves[j->inspected]))
 				entry[n++] = &j->moves[j->inspected];
 		}
 		if (n)

@@ -85,6 +85,7 @@ static void keep(struct host *h, struct chunk *c, u32 i)
 
 static void build(struct host *h, struct chunk *c)
 {
+	c->stamp = ++h->stamp; /* no other list was begun since */
 	for (u32 i = 0; i < c->n; i++) {
 		u32 block;
 

@@ -359,6 +359,7 @@ enum host_progress host_step(struct host *h)
 	park_late(h);
 	fragments_expire(h);
 	mover_retry(h);
+	mover_reap(h);
 	if (h->next && h->next->phase == CHUNK_RESERVING) {
 		if (go_on(h, h->next) == HOST_WAITING)
 			return HOST_WAITING;

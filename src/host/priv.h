@@ -281,6 +281,7 @@ struct host {
 	struct fifo asked; /* connections to upload without a job */
 	struct fifo again; /* those whose upload failed, to be asked for anew */
 	u64 again_ns;      /* when */
+	u64 reap_ns;       /* when parents that the device did not take back are tried again, 0 */
 	u64 stamp;         /* of the list being built */
 	u64 estimate_ns[2];
 	u32 chunk_number;
@@ -482,6 +483,9 @@ void mover_ask(struct host *h, struct host_conn *conn, u8 reason);
 void mover_ask_again(struct host *h, struct host_conn *conn);
 /* Those whose time has come. */
 void mover_retry(struct host *h);
+/* The device did not take back what nothing hangs on: again after a while. */
+void mover_reap_later(struct host *h);
+void mover_reap(struct host *h);
 void mover_ask_path(struct host *h, u32 path);
 void mover_ask_neighbor(struct host *h, u32 neighbor);
 struct chunk *mover_chunk(struct host *h, bool upload);

@@ -108,6 +108,29 @@ static void an_offload_is_not_taken(void **state)
 	fake_destroy(f);
 }
 
+/* Parents that nothing hangs on, which the device does not take back: again after a while. */
+static void parents_are_not_taken_back(void **state)
+{
+	struct fake *f = fake_create(&(struct fake_options){.conns = 1});
+
+	f->fail = FAKE_TRANSFER;
+	f->fail_status = STATUS_FAILED;
+	f->rejects[BLOCK_CALL_UPLOAD] = 2;
+	fake_offload(f, 0, 1, STATUS_FAILED);
+	fake_expect_objects(f, 1, 1, 0);
+	for (u32 i = 0; i < 2; i++) {
+		u64 at = host_next_deadline(f->host);
+
+		assert_in_range(at, f->now_ns, f->now_ns + 10 * NS_PER_MS);
+		f->now_ns = at;
+		assert_int_equal(host_run(f->host), 0);
+	}
+	fake_expect_objects(f, 0, 0, 0);
+	assert_int_equal(host_next_deadline(f->host), UINT64_MAX);
+	fake_check_tree(f);
+	fake_destroy(f);
+}
+
 /* What could not be told is taken back: the device must not go on with an old value. */
 static void an_update_is_not_taken(void **state)
 {
@@ -403,6 +426,7 @@ int main(void)
 		cmocka_unit_test(an_upload_is_not_taken),
 		cmocka_unit_test(taking_back_is_not_taken),
 		cmocka_unit_test(an_offload_is_not_taken),
+		cmocka_unit_test(parents_are_not_taken_back),
 		cmocka_unit_test(an_update_is_not_taken),
 		cmocka_unit_test(an_invalidate_is_not_taken),
 		cmocka_unit_test(a_query_is_not_answered),
