@@ -12,7 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { EVENTS = 256, RCVBUF = 512 << 10 };
+enum { EVENTS = 256 };
 
 static int fail(struct bench_msg *msg, int err, const char *what)
 {
@@ -26,16 +26,13 @@ static int op_listen(struct load_state *s, struct bench_msg *msg)
 	                         .sin_port = htons((u16)msg->v[1]),
 	                         .sin_addr.s_addr = htonl((u32)msg->v[0])};
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = bench_child_ctl()};
-	int one = 1, rcvbuf = RCVBUF;
+	int one = 1;
 
 	s->listener = socket(AF_INET, SOCK_STREAM, 0);
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->listener < 0 || s->epoll < 0)
 		return fail(msg, -errno, "socket or epoll");
 	setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	/* The kernel would let the buffer grow with the stream, our target does not: either gets
-	 * what a stream needs from the start. Request-response does not notice. */
-	setsockopt(s->listener, SOL_SOCKET, SO_RCVBUFFORCE, &rcvbuf, sizeof(rcvbuf));
 	if (bind(s->listener, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(s->listener, 20000) < 0)
 		return fail(msg, -errno, "bind and listen");

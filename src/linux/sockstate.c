@@ -39,7 +39,6 @@ enum {
 	BBR_GAIN_UNIT = 256,
 	BBR_GAIN_PROBE_UP = 320,
 	BBR_GAIN_PROBE_DOWN = 192,
-	RCVBUF_UNLOCKED = 1 << 20,
 };
 
 /* Number `which` of those in the file. */
@@ -185,15 +184,6 @@ static u64 retries_ns(u32 retries)
 	return total;
 }
 
-/* The kernel would go on to size a buffer that nobody has set, up to tcp_rmem; a target does not,
- * so it gets what a fast connection needs at once. */
-static u32 receive_buffer(const struct sock_export *e, const struct sock_defaults *d)
-{
-	u32 most = min_of((u32)RCVBUF_UNLOCKED, d->rcvbuf_max);
-
-	return e->facts & EXPORT_RCVBUF_LOCKED ? e->rcvbuf : max_of(e->rcvbuf, most);
-}
-
 /* A model paces whatever the socket says; the others only when it asks. */
 static u64 pacing_of(const struct sock_export *e)
 {
@@ -219,7 +209,8 @@ static void state_settings(const struct sock_export *e, const struct sock_defaul
 	c->keepalive_interval_ns =
 		e->keepalive_intvl ? jiffies_ns(e, e->keepalive_intvl) : d->keepalive_interval_ns;
 	c->effective_mss = 0; /* from path MTU and peer MSS, which already minds TCP_MAXSEG */
-	c->rcv_buf_bytes = receive_buffer(e, d);
+	c->rcv_buf_bytes = e->rcvbuf;
+	c->rcv_buf_max_bytes = e->facts & EXPORT_RCVBUF_LOCKED ? 0 : d->rcvbuf_max;
 	c->snd_buf_bytes = e->sndbuf;
 	c->max_retransmit_ns = retries_ns(d->retries2);
 	c->user_timeout_ns = e->user_timeout_ms * NS_PER_MS;

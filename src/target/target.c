@@ -34,6 +34,7 @@ void target_config_defaults(struct target_config *c)
 	c->posted_per_connection = min_of(c->posted_per_connection, 65535u);
 	c->list_blocks = or_default(c->list_blocks, 2 * c->connections + c->neighbors);
 	c->max_window_bytes = or_default(c->max_window_bytes, 1u << 30);
+	c->engine.rcv_buf_max_bytes = c->max_window_bytes;
 	c->max_mtu_bytes = or_default(c->max_mtu_bytes, 65535);
 	c->oversubscription_percent = or_default(c->oversubscription_percent, 10000);
 	if (c->per_connection_pool)

@@ -199,6 +199,10 @@ struct tcp_conn {
 	u32 repeat_ts;       /* with LOSS_REPEAT_TS: timestamp of the first repeat that is out */
 	u8 reo_steps;        /* RACK.reo_wnd_mult, 0: 1 */
 	u8 reo_persist;      /* RACK.reo_wnd_persist */
+
+	/* line 10: growth of the receive buffer (grow.c) */
+	tcp_seq space_seq; /* what the application had read when the round began */
+	u32 space_us;      /* and when that was, modulo 2^32 */
 } ALIGNED(64);
 _Static_assert(offsetof(struct tcp_conn, snd_head) == 64, "line 1");
 _Static_assert(offsetof(struct tcp_conn, srtt_ns) == 128, "line 2");
@@ -206,7 +210,8 @@ _Static_assert(offsetof(struct tcp_conn, ssthresh_bytes) == 192, "line 3");
 _Static_assert(offsetof(struct tcp_conn, sent) == 256, "line 4");
 _Static_assert(offsetof(struct tcp_conn, persist_at_ns) == 320, "line 5");
 _Static_assert(offsetof(struct tcp_conn, cc) == 384, "line 6");
-_Static_assert(sizeof(struct tcp_conn) == 640, "ten lines");
+_Static_assert(offsetof(struct tcp_conn, space_seq) == 640, "line 10");
+_Static_assert(sizeof(struct tcp_conn) == 704, "eleven lines");
 
 /* A path: what its connections share. */
 struct tcp_path {

@@ -52,6 +52,7 @@ struct tcp_engine_config {
 	u64 msl_ns;               /* 0: 30 s: TIME_WAIT lasts twice as long */
 	u32 challenge_acks_per_s; /* 0: 1000 (RFC 5961 7); the mean of a budget that varies by half
 	                           */
+	u32 rcv_buf_max_bytes;    /* no receive buffer grows by itself beyond; 0: no limit */
 	struct tcp_port_caps ports[TCP_PORTS_MAX];
 };
 

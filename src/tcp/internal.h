@@ -220,6 +220,11 @@ static inline void ack_now(struct tcp_engine *e, struct tcp_conn *c)
 /* Owes a challenge ACK, within the rate limit (RFC 5961 7). */
 void ack_challenge(struct tcp_engine *e, struct tcp_conn *c);
 
+/* -- grow.c ------------------------------------------------------------------------------------ */
+
+/* A full segment has come in order: at the end of a round trip the receive buffer may grow. */
+void receive_buffer_grow(struct tcp_engine *e, struct tcp_conn *c);
+
 /* -- input.c ----------------------------------------------------------------------------------- */
 
 /* Reads a frame; WIRE_OK and WIRE_TCP_URGENT: *ret is complete but for its hash. */

@@ -73,6 +73,8 @@ static void in_order(struct tcp_engine *e, struct tcp_conn *c, const struct segm
 		tail = chain_truncate(pool, buf, t->len);
 		c->rcv_nxt = seq_add(c->rcv_nxt, t->len);
 		queue_receive(e, c, buf, tail, t->len);
+		if (t->len >= c->mss && c->rcv_buf_bytes < c->settings.rcv_buf_max_bytes)
+			receive_buffer_grow(e, c);
 	}
 	if (unlikely(c->ooo_head != NIL)) {
 		fin |= reassembly_drain(e, c, &drained);

@@ -358,7 +358,8 @@ void conn_apply_settings(struct tcp_engine *e, struct tcp_conn *c, const struct 
 		c->flags |= CONN_NODELAY;
 	if (s->cork)
 		c->flags |= CONN_CORK;
-	c->rcv_buf_bytes = s->rcv_buf_bytes;
+	/* What it has grown to by itself stays. */
+	c->rcv_buf_bytes = max_of(s->rcv_buf_bytes, min_of(c->rcv_buf_bytes, s->rcv_buf_max_bytes));
 	c->snd_buf_bytes = s->snd_buf_bytes;
 	c->tos = s->tos & 0xfc; /* the two bits below are ECN's (RFC 3168 5) */
 	c->hop_limit = s->hop_limit ? s->hop_limit : 64;
