@@ -102,6 +102,14 @@ static void abort_conn(struct sockets *t, struct sock *s)
 	s->ending = soft_look(t->stack.machine->soft, s->soft, &(struct tcp_state){0});
 }
 
+/* Advice that ICMP gave says why nothing came (RFC 9293 3.9.2.2 SHLD-25). */
+static int timeout_error(const struct sockets *t, const struct sock *s)
+{
+	int advice = soft_error(t->stack.machine->soft, s->soft);
+
+	return advice ? advice : ETIMEDOUT;
+}
+
 static void look_at_events(struct sockets *t, struct sock *s)
 {
 	u32 ev = soft_take_events(t->stack.machine->soft, s->soft);
@@ -116,7 +124,7 @@ static void look_at_events(struct sockets *t, struct sock *s)
 	if (ev & TCP_EV_RESET)
 		fail(s, !s->established ? ECONNREFUSED : s->peer_fin ? EPIPE : ECONNRESET);
 	if (ev & TCP_EV_TIMEOUT)
-		fail(s, ETIMEDOUT);
+		fail(s, timeout_error(t, s));
 	if (ev & TCP_EV_CLOSED) {
 		s->dead = s->ended = true;
 		s->generation++;
@@ -246,8 +254,10 @@ static void on_notice(void *ctx, const struct host_notice *notices, u32 n)
 		if (notices[i].kind != IND_ABORTED)
 			continue;
 		sock_stash(t, s);
-		fail(s, notices[i].detail == ECONNRESET && s->peer_fin ? EPIPE
-		                                                       : (int)notices[i].detail);
+		if (notices[i].detail == ECONNRESET)
+			fail(s, s->peer_fin ? EPIPE : ECONNRESET);
+		else
+			fail(s, timeout_error(t, s));
 	}
 }
 

@@ -4,6 +4,7 @@
  * the control block, times left against deadlines.
  */
 #include "tcp/cc/cc.h"
+#include "tcp/pmtu.h"
 #include "tcp/reassembly.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
@@ -441,6 +442,9 @@ void tcp_conn_update(struct tcp_engine *e, u32 conn, const struct tcp_cached *ca
 	bool keepalive = c->settings.keepalive;
 
 	engine_set_now(e, now_ns);
+	/* The path takes less than before: before the settings make the segments smaller. */
+	if (cached->restart_retransmit)
+		tcp_conn_resend_big(e, conn, now_ns);
 	conn_apply_settings(e, c, cached);
 	if (cached->restart_keepalive) {
 		c->keepalive_count = 0;

@@ -64,11 +64,30 @@ static void act(struct soft *s, struct soft_conn *c, const struct wire_ip *ip,
 }
 
 /* Not here: a device has it, and the host asks what is on its way. */
-static void remember(struct soft *s, const struct wire_icmp *icmp)
+static void remember(struct soft *s, const struct wire_ip *ip, const struct wire_icmp *icmp)
 {
-	if (icmp->kind != WIRE_ICMP_TOO_BIG || !s->host || s->n_errors == SOFT_ERRORS)
+	if (!s->host || s->n_errors == SOFT_ERRORS)
 		return;
-	s->error[s->n_errors++] = (struct soft_icmp_error){icmp->flow, icmp->seq, icmp->mtu};
+	s->error[s->n_errors++] = (struct soft_icmp_error){
+		.flow = icmp->flow,
+		.seq = icmp->seq,
+		.mtu = icmp->mtu,
+		.too_big = icmp->kind == WIRE_ICMP_TOO_BIG,
+		.error = (u8)meaning_of(ip, icmp).error,
+	};
+}
+
+/* What the path does not take is sent again at once, by whoever has the connection. */
+static void path_too_big(struct soft *s, handle conn, struct tcp_state *state,
+                         const struct soft_icmp_error *e)
+{
+	struct soft_route_entry *r = soft_find_route(s, &e->flow.remote);
+
+	if (!r || (!pmtu_too_big(s, r, e->mtu) && e->mtu > r->mtu))
+		return;
+	pmtu_tell_host(s); /* the path first: then its connection finds what is too big */
+	state->c.restart_retransmit = 1;
+	(void)!host_conn_settings(s->host, conn, &state->c);
 }
 
 static void error_input(struct soft *s, const struct wire_ip *ip, const struct wire_icmp *icmp)
@@ -82,7 +101,7 @@ static void error_input(struct soft *s, const struct wire_ip *ip, const struct w
 		return;
 	}
 	if (c->eng == NIL) {
-		remember(s, icmp);
+		remember(s, ip, icmp);
 		return;
 	}
 	tcp_conn_export(s->engine, c->eng, s->now_ns, &state);
@@ -101,14 +120,16 @@ void icmp_tell_host(struct soft *s)
 	s->n_errors = 0;
 	for (u32 i = 0; i < n; i++) {
 		const struct soft_icmp_error *e = &s->error[i];
-		struct soft_route_entry *r = soft_find_route(s, &e->flow.remote);
+		struct soft_conn *c = soft_find_flow(s, &e->flow);
 		handle conn = host_find(s->host, &e->flow);
 
-		if (r && conn != HANDLE_NONE && !host_query(s->host, conn, &state) &&
-		    is_in_flight(&state, e->seq))
-			(void)pmtu_too_big(s, r, e->mtu);
-		else
+		if (!c || conn == HANDLE_NONE || host_query(s->host, conn, &state) ||
+		    !is_in_flight(&state, e->seq))
 			s->counters.icmp_unproven++;
+		else if (e->too_big)
+			path_too_big(s, conn, &state, e);
+		else
+			c->soft_error = e->error;
 	}
 }
 

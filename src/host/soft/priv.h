@@ -159,6 +159,8 @@ struct soft_icmp_error {
 	struct flow_key flow;
 	tcp_seq seq;
 	u32 mtu;
+	bool too_big;
+	u8 error; /* errno, where it is advice */
 };
 
 struct soft {
