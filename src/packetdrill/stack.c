@@ -240,7 +240,6 @@ int stack_start(struct stack *k)
 		return -ENOMEM;
 	script_port_init(&k->port, k->machine->pool);
 	machine_plug(k->machine, 0, &k->port.port);
-	soft_attach_host(k->machine->soft, k->machine->host);
 	machine_set_time(k->machine, k->now_ns);
 	k->port.now_ns = k->now_ns;
 	err = soft_neighbor(k->machine->soft, &(struct ip_addr){{1}}, &script_peer_mac, 0);

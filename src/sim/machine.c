@@ -45,6 +45,13 @@ static void env_notice(void *ctx, const struct host_notice *notices, u32 n)
 		m->config.notice(m->config.ctx, notices, n);
 }
 
+static bool env_reachable(void *ctx, const struct neighbor_key *key)
+{
+	const struct machine *m = ctx;
+
+	return soft_reachable(m->soft, key);
+}
+
 static u32 take_frames(struct machine *m);
 
 static u32 env_drain(void *ctx)
@@ -59,6 +66,7 @@ static bool make_host(struct machine *m)
 		.now = env_now,
 		.done = env_done,
 		.notice = env_notice,
+		.reachable = env_reachable,
 		.drain = env_drain,
 		.backend = soft_backend(m->soft),
 		.stack = soft_stack(m->soft),
@@ -72,6 +80,7 @@ static bool make_host(struct machine *m)
 	if (!mem)
 		return false;
 	m->host = host_init(mem, &m->config.host, &env);
+	soft_attach_host(m->soft, m->host);
 	m->spy.chain.above = host_side(m->host);
 	return true;
 }

@@ -384,6 +384,25 @@ static void retransmission_doubts(void **state)
 	net_end(&n);
 }
 
+/* RFC 4861 7.2.2, RFC 1122 4.2.3.9: that nobody answers is advice; the connection goes on trying.
+ */
+static void connection_is_told(void **state)
+{
+	struct net n;
+	u64 conn;
+
+	net_init(&n);
+	assert_int_equal(soft_connect(n.s, ADDR(net_far6(9)), 80, 0, &conn), 0);
+	net_run(&n);
+	net_at(&n, 1 * NS_PER_S);
+	net_at(&n, 2 * NS_PER_S);
+	assert_int_equal(soft_error(n.s, conn), 0);
+	net_at(&n, 3 * NS_PER_S);
+	assert_int_equal(soft_error(n.s, conn), EHOSTUNREACH);
+	assert_int_equal(soft_state(n.s, conn), TCP_SYN_SENT);
+	net_end(&n);
+}
+
 /* A connection whose neighbor is asked for sends its SYN when the answer is there, and loses
  * nothing by it. */
 static void connection_waits(void **state)
@@ -418,6 +437,7 @@ int main(void)
 		cmocka_unit_test(conflict),
 		cmocka_unit_test(progress_confirms),
 		cmocka_unit_test(retransmission_doubts),
+		cmocka_unit_test(connection_is_told),
 		cmocka_unit_test(connection_waits),
 	};
 

@@ -213,12 +213,25 @@ bool neighbor_use(struct soft *s, struct soft_neighbor_entry *n)
 	}
 }
 
+/* RFC 4861 7.2.2, RFC 1122 4.2.3.9: who waited hears that the host is unreachable, no more. */
+static void unreachable(struct soft *s, const struct soft_neighbor_entry *n)
+{
+	s->counters.neighbors_failed++;
+	for (u32 i = 0; i < s->config.engine.max_connections; i++) {
+		struct soft_conn *c = &s->conn[i];
+
+		if (slots_is_taken(&s->slots, i) &&
+		    s->route[c->route].neighbor == (u32)(n - s->neighbor))
+			c->soft_error = EHOSTUNREACH;
+	}
+}
+
 static void due(struct soft *s, struct soft_neighbor_entry *n)
 {
 	switch (n->state) {
 	case SOFT_INCOMPLETE:
 		if (n->solicits >= MULTICAST_SOLICITS) {
-			s->counters.neighbors_failed++;
+			unreachable(s, n);
 			enter(s, n, SOFT_NONE, TIMER_STOPPED);
 			soft_pending_drop(s, n);
 			return;
@@ -235,7 +248,7 @@ static void due(struct soft *s, struct soft_neighbor_entry *n)
 	case SOFT_PROBE:
 		if (n->solicits < UNICAST_SOLICITS)
 			break;
-		s->counters.neighbors_failed++;
+		unreachable(s, n);
 		n->state = SOFT_UNREACHABLE;
 		break;
 	case SOFT_UNREACHABLE:
