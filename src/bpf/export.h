@@ -89,6 +89,12 @@ struct sock_export {
 	__u32 snd_cwnd, snd_ssthresh, mss_cache;
 	__u32 srtt_us, rttvar_us, mdev_us, min_rtt_us, rto_jiffies; /* srtt 8 times, mdev 4 times */
 	__u32 packets_out, sacked_out, lost_out, retrans_out;
+	__u32 prr_delivered, prr_out, prior_cwnd, prior_ssthresh; /* segments */
+	__u32 undo_marker, retrans_stamp;                         /* 0: none */
+	__s32 undo_retrans;                                       /* segments */
+	__u8 reordering;                                          /* bool */
+	__u8 reo_wnd_steps, reo_wnd_persist;
+	__u8 pad_rack;
 	__u32 tsoffset, ts_recent;
 	__s32 ts_recent_stamp;                 /* seconds of the monotonic clock, 0: never */
 	__u32 lsndtime, rcv_tstamp;            /* low half of jiffies */

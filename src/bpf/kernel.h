@@ -272,6 +272,11 @@ struct minmax {
 	struct minmax_sample s[3];
 };
 
+struct tcp_rack {
+	__u8 reo_wnd_steps;
+	__u8 reo_wnd_persist : 5;
+};
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 max_window;
@@ -310,6 +315,15 @@ struct tcp_sock {
 	struct tcp_options_received rx_opt;
 	__u32 rcv_wup;
 	__u32 high_seq;
+	struct tcp_rack rack;
+	__u32 reord_seen;
+	__u32 prior_cwnd;
+	__u32 prior_ssthresh;
+	__u32 prr_delivered;
+	__u32 prr_out;
+	__u32 retrans_stamp;
+	__u32 undo_marker;
+	int undo_retrans;
 	unsigned int keepalive_time;
 	unsigned int keepalive_intvl;
 	__u8 keepalive_probes;

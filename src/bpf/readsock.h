@@ -267,6 +267,20 @@ static __always_inline void export_position(struct tcp_sock *tp, struct sock_exp
 	e->tsoffset = tp->tsoffset;
 }
 
+static __always_inline void export_recovery(struct tcp_sock *tp, struct sock_export *e)
+{
+	e->reordering = tp->reord_seen != 0;
+	e->reo_wnd_steps = tp->rack.reo_wnd_steps;
+	e->reo_wnd_persist = BPF_CORE_READ_BITFIELD(tp, rack.reo_wnd_persist);
+	e->prr_delivered = tp->prr_delivered;
+	e->prr_out = tp->prr_out;
+	e->prior_cwnd = tp->prior_cwnd;
+	e->prior_ssthresh = tp->prior_ssthresh;
+	e->undo_marker = tp->undo_marker;
+	e->undo_retrans = tp->undo_retrans;
+	e->retrans_stamp = tp->retrans_stamp;
+}
+
 static __always_inline void export_time(struct sock *sk, struct tcp_sock *tp, struct sock_export *e)
 {
 	struct inet_connection_sock *icsk = &tp->inet_conn;
@@ -327,6 +341,7 @@ static __always_inline void export_read(void *socket, struct sock_export *e)
 	export_facts(sk, tp, e);
 	export_options(tp, e);
 	export_position(tp, e);
+	export_recovery(tp, e);
 	export_time(sk, tp, e);
 }
 

@@ -255,6 +255,35 @@ static void state_position(const struct sock_export *e, struct tcp_delegated *d)
 	d->recv.len = sock_recv_bytes(e);
 }
 
+static u32 segs_bytes(const struct sock_export *e, u64 segs)
+{
+	return (u32)min_of(segs * e->mss_cache, (u64)UINT32_MAX);
+}
+
+/* What RACK, PRR and undo know. The kernel counts segments, and its stamp lacks the offset. */
+static void state_recovery(const struct sock_export *e, struct tcp_delegated *d)
+{
+	u32 prior = e->prior_cwnd;
+
+	d->reordering = e->reordering;
+	d->reo_steps = e->reo_wnd_steps;
+	d->reo_persist = e->reo_wnd_persist;
+	if (d->recovery == TCP_RECOVERY_FAST) {
+		d->prr_delivered = segs_bytes(e, e->prr_delivered);
+		d->prr_out = segs_bytes(e, e->prr_out);
+		d->prr_flight = segs_bytes(e, e->prior_cwnd);
+	}
+	if (!e->undo_marker)
+		return;
+	if (e->prior_ssthresh < KERNEL_CWND_INFINITE)
+		prior = max_of(prior, e->prior_ssthresh);
+	d->undo_window = segs_bytes(e, prior);
+	d->undo_marker = seq_of(e->undo_marker);
+	d->undo_bytes = segs_bytes(e, (u64)max_of(e->undo_retrans, 0));
+	if (e->retrans_stamp)
+		d->repeat_ts = e->retrans_stamp + e->tsoffset;
+}
+
 static void state_congestion(const struct sock_export *e, u64 now_ns, struct tcp_delegated *d)
 {
 	static const u8 recovery[] = {TCP_RECOVERY_OPEN, TCP_RECOVERY_DISORDER,
@@ -275,6 +304,7 @@ static void state_congestion(const struct sock_export *e, u64 now_ns, struct tcp
 	d->rto_backoff = e->backoff;
 	d->recovery = e->ca_state < sizeof(recovery) ? recovery[e->ca_state] : TCP_RECOVERY_OPEN;
 	d->recovery_point = seq_of(e->high_seq);
+	state_recovery(e, d);
 	if (e->ecn_flags & ECN_OK)
 		d->ecn_state = e->ecn_flags & ECN_KERNEL_BITS;
 	if (e->ecn_flags & ECN_OK && e->ca_state == CA_CWR)

@@ -313,11 +313,18 @@ static void mark_range(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, 
 			sent_mark_lost(c, r);
 }
 
+static tcp_seq holes_end(struct tcp_engine *e, const struct tcp_conn *c)
+{
+	const struct scoreboard *b = sack_board(e, c);
+
+	return seq_gt(c->high_rxt, c->snd_una) ? b->r[b->n - 1].start : sack_lost_end(e, c);
+}
+
 /*
  * What the old owner knew of each segment is gone but for four numbers: HighRxt, snd_nxt, the
  * scoreboard, and the state. After a timeout what lies right of snd_nxt is lost, or, where the old
- * owner never moves it back, all but the first segment; in fast recovery what is left of the third
- * sacked segment and was not resent.
+ * owner never moves it back, all but the first segment. In fast recovery it is the holes right of
+ * HighRxt; where that is not known, those that RFC 6675 calls lost.
  */
 static void import_lost(struct tcp_engine *e, struct tcp_conn *c)
 {
@@ -328,20 +335,57 @@ static void import_lost(struct tcp_engine *e, struct tcp_conn *c)
 	else if (c->recovery == TCP_RECOVERY_LOSS)
 		mark_range(e, c, seq_max(first, c->high_rxt), c->snd_max);
 	else if (c->recovery == TCP_RECOVERY_FAST && c->sack_buf != NIL)
-		mark_range(e, c, c->high_rxt, sack_lost_end(e, c));
+		mark_range(e, c, c->high_rxt, holes_end(e, c));
 	c->snd_nxt = c->snd_max;
 }
 
-void recovery_import(struct tcp_engine *e, struct tcp_conn *c)
+static void import_known(struct tcp_conn *c, const struct tcp_delegated *d)
+{
+	if (d->reordering)
+		c->loss |= LOSS_REORDERING;
+	c->reo_steps = d->reo_steps;
+	c->reo_persist = d->reo_persist;
+	if (d->undo_window)
+		c->loss |= LOSS_UNDO;
+	if (d->repeat_ts)
+		c->loss |= LOSS_REPEAT_TS;
+	c->undo_window = d->undo_window;
+	c->undo_marker = d->undo_marker;
+	c->undo_bytes = d->undo_bytes;
+	c->repeat_ts = d->repeat_ts;
+	c->prr_delivered = d->prr_delivered;
+	c->prr_out = d->prr_out;
+	c->prr_flight = d->prr_flight;
+	c->rack_fack = c->snd_una;
+}
+
+void recovery_import(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_delegated *d)
 {
 	sent_rebuild(e, c);
-	c->rack_fack = c->snd_una;
+	import_known(c, d);
 	if (!conn_is_synchronized(c) || seq_eq(c->snd_una, c->snd_max))
 		return;
 	import_lost(e, c);
-	if (c->recovery == TCP_RECOVERY_FAST && uses_prr(c))
+	/* Unknown what was repeated: anything may have been. */
+	if ((c->loss & LOSS_REPEAT_TS) && seq_eq(c->high_rxt, c->snd_una))
+		c->high_rxt = c->snd_max;
+	if (c->recovery == TCP_RECOVERY_FAST && uses_prr(c) && !c->prr_flight)
 		prr_begin(c);
 	tlp_schedule(e, c);
+}
+
+static void export_known(const struct tcp_conn *c, struct tcp_delegated *d)
+{
+	d->reordering = !!(c->loss & LOSS_REORDERING);
+	d->reo_steps = c->reo_steps;
+	d->reo_persist = c->reo_persist;
+	d->undo_window = c->loss & LOSS_UNDO ? c->undo_window : 0;
+	d->undo_marker = c->undo_marker;
+	d->undo_bytes = c->undo_bytes;
+	d->repeat_ts = c->loss & LOSS_REPEAT_TS ? c->repeat_ts : 0;
+	d->prr_delivered = c->prr_delivered;
+	d->prr_out = c->prr_out;
+	d->prr_flight = c->prr_flight;
 }
 
 void recovery_export(struct tcp_engine *e, struct tcp_conn *c, struct tcp_delegated *d)
@@ -349,6 +393,7 @@ void recovery_export(struct tcp_engine *e, struct tcp_conn *c, struct tcp_delega
 	struct sent_at at;
 	const struct sent_record *r = sent_first_lost(e, c, &at);
 
+	export_known(c, d);
 	d->snd_nxt = c->snd_nxt;
 	d->high_rxt = r ? r->start : c->high_rxt;
 	/* All that follows without a record between that is not lost. */

@@ -46,9 +46,10 @@ void recovery_resend(struct tcp_engine *e, struct tcp_conn *c);
 /* RACK's reordering timer or TLP's probe timer fired. */
 void recovery_probe_due(struct tcp_engine *e, struct tcp_conn *c);
 /* A connection was taken over: finds out what of the flight is lost, and arms the timers. */
-void recovery_import(struct tcp_engine *e, struct tcp_conn *c);
+void recovery_import(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_delegated *d);
 
-/* Writes snd_nxt and high_rxt: what is lost, as far as two numbers tell it. */
+/* Writes what RACK, PRR and undo know; and snd_nxt and high_rxt: what is lost, as far as two
+ * numbers tell it. */
 void recovery_export(struct tcp_engine *e, struct tcp_conn *c, struct tcp_delegated *d);
 
 /* Bytes that are thought to be in the network (RFC 6675 4 SetPipe, RFC 8985 5.2). */

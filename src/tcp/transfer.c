@@ -238,7 +238,7 @@ int tcp_conn_import(struct tcp_engine *e, const struct tcp_state *state, u32 pat
 	import_congestion(e, c, &state->d);
 	import_data(e, c, &state->d);
 	import_timers(e, c, &state->d);
-	recovery_import(e, c);
+	recovery_import(e, c, &state->d);
 	import_due(e, c);
 	e->n.imports++;
 	*ret_conn = conn_index(e, c);

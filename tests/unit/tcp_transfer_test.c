@@ -174,6 +174,16 @@ static void fill_state(struct script *s, struct prng *p, u32 which, struct tcp_s
 	d->rto_ns = NS_PER_MS + prng_u32(p);
 	d->rto_backoff = (u8)prng_below(p, 17);
 	d->dup_acks = prng_below(p, 100);
+	d->reordering = (u8)prng_below(p, 2);
+	d->reo_steps = (u8)prng_u32(p);
+	d->reo_persist = (u8)prng_u32(p);
+	d->prr_delivered = prng_u32(p);
+	d->prr_out = prng_u32(p);
+	d->prr_flight = 1 + prng_below(p, 1000000);
+	d->undo_window = prng_u32(p);
+	d->undo_marker = seq_of(prng_u32(p));
+	d->undo_bytes = prng_u32(p);
+	d->repeat_ts = prng_u32(p);
 	d->ecn_state = (u8)prng_u32(p) & TCP_ECN_BITS;
 	d->ecn_point = seq_of(prng_u32(p));
 	d->cc.type = t->c.cc_algorithm;
