@@ -264,12 +264,27 @@ bool host_path_next(const struct host *h, u32 *cursor, struct host_path_info *re
 	return false;
 }
 
-static int query_answer(struct host *h, const struct block *b, struct tcp_state *ret_state)
+/* The list of the query before may still be the device's. */
+static bool query_is_free(const struct host *h)
 {
-	if (b->status != STATUS_OK)
+	return !h->query_pending || h->query_completed;
+}
+
+/* Asks the device for the last block of the list, which is of `layer`. */
+static int query_ask(struct host *h, enum layer layer, u32 block)
+{
+	h->query = (struct offload_request){
+		.call = BLOCK_CALL_QUERY, .list = &h->query_list, .cookie = COOKIE_QUERY};
+	h->query_completed = false;
+	h->query_pending = !(*h->table[layer])->query(host_device(h), &h->query);
+	if (!h->query_pending)
 		return -EIO;
-	*ret_state = *block_tcp(&h->query_list, b);
-	return 0;
+	while (!h->query_completed) {
+		if (!h->env.wait)
+			return -EIO;
+		h->env.wait(h->env.ctx);
+	}
+	return block_at(&h->query_list, block)->status == STATUS_OK ? 0 : -EIO;
 }
 
 int host_query(struct host *h, handle conn, struct tcp_state *ret_state)
@@ -277,11 +292,11 @@ int host_query(struct host *h, handle conn, struct tcp_state *ret_state)
 	struct host_conn *c = conn_find(h, conn);
 	struct block_list *list = &h->query_list;
 	u32 path, block;
+	int err;
 
 	if (!c)
 		return -ESTALE;
-	/* The list of the one before is still the device's. */
-	if (h->query_pending && !h->query_completed)
+	if (!query_is_free(h))
 		return -EIO;
 	if (c->device == HANDLE_NONE || legal_check(c->object, LEGAL_CALL_QUERY) != STATUS_OK)
 		return -ENXIO;
@@ -293,18 +308,42 @@ int host_query(struct host *h, handle conn, struct tcp_state *ret_state)
 	block_at(list, block)->host = conn;
 	block_at(list, block)->device = c->device;
 	block_at(list, block)->flags = BLOCK_CONST | BLOCK_CACHED | BLOCK_DELEGATED;
-	h->query = (struct offload_request){
-		.call = BLOCK_CALL_QUERY, .list = list, .cookie = COOKIE_QUERY};
-	h->query_completed = false;
-	h->query_pending = !(*h->table[LAYER_TCP])->query(host_device(h), &h->query);
-	if (!h->query_pending)
-		return -EIO;
-	while (!h->query_completed) {
-		if (!h->env.wait)
-			return -EIO;
-		h->env.wait(h->env.ctx);
+	err = query_ask(h, LAYER_TCP, block);
+	if (!err)
+		*ret_state = *block_tcp(list, block_at(list, block));
+	return err;
+}
+
+/* How long ago the device saw forward progress through a neighbor; UINT64_MAX: it does not say. */
+static u64 progress_ago(struct host *h, u32 neighbor)
+{
+	struct block_list *list = &h->query_list;
+	u32 block;
+
+	if (!query_is_free(h))
+		return UINT64_MAX;
+	block_list_reset(list);
+	h->stamp++;
+	if (block_list_add(list, NIL, LAYER_NEIGHBOR, true, &block))
+		return UINT64_MAX;
+	block_at(list, block)->host = slots_handle(&h->neighbor_slots, neighbor);
+	block_at(list, block)->device = h->neighbor[neighbor].device;
+	block_at(list, block)->flags = BLOCK_DELEGATED;
+	if (query_ask(h, LAYER_NEIGHBOR, block))
+		return UINT64_MAX;
+	return block_neighbor(list, block_at(list, block))->d.device_reachable_ns;
+}
+
+void host_reached(struct host *h, u64 within_ns,
+                  void (*reached)(void *ctx, const struct neighbor_key *key), void *ctx)
+{
+	for (u32 i = 0; i < h->config.max_neighbors; i++) {
+		const struct host_neighbor *n = &h->neighbor[i];
+
+		if (slots_is_taken(&h->neighbor_slots, i) && n->object == OBJECT_OFFLOADED &&
+		    n->device != HANDLE_NONE && progress_ago(h, i) < within_ns)
+			reached(ctx, &n->key);
 	}
-	return query_answer(h, block_at(list, block), ret_state);
 }
 
 const struct host_counters *host_counters(const struct host *h)

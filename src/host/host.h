@@ -376,6 +376,13 @@ int host_path_ip_id(struct host *h, const struct path_key *key, u16 *ret_id);
 MUST_CHECK int host_query(struct host *h, handle conn, struct tcp_state *ret_state);
 
 /*
+ * Calls `reached` for each neighbor through which the device saw forward progress no longer than
+ * `within_ns` ago (RFC 4861 7.3.1): the host's stack sees none of it. Waits by env.wait.
+ */
+void host_reached(struct host *h, u64 within_ns,
+                  void (*reached)(void *ctx, const struct neighbor_key *key), void *ctx);
+
+/*
  * All that the device has, as one forest: CONST and CACHED of the host, DELEGATED of connections by
  * host_query(). No payload: data_refs are empty. `list` is the caller's; its handles are those of
  * the objects. -ENOSPC: it has too little room (host_usage() says how much is needed).

@@ -13,7 +13,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TICK_MS = 5000 }; /* for what only time changes: a learned path MTU is forgotten */
+enum {
+	TICK_MS = 2000, /* for what only time changes */
+};
 
 static void neighbor_changed(void *ctx, const struct neighbor_key *key, const struct mac_addr *mac)
 {
@@ -74,6 +76,21 @@ static const struct events_ops ops = {
 	.in_flight = in_flight,
 };
 
+static void reached(void *ctx, const struct neighbor_key *key)
+{
+	struct lib_lane *l = ctx;
+
+	events_confirm(l->events, key, lane_now_ns());
+}
+
+/* Forward progress that the kernel does not see (trap 21). */
+static void tick(struct lib_lane *l)
+{
+	lane_lock(l->lane);
+	host_reached(l->host, (u64)TICK_MS * NS_PER_MS, reached, l);
+	lane_unlock(l->lane);
+}
+
 static void serve(struct lib_lane *l)
 {
 	lane_lock(l->lane);
@@ -86,6 +103,7 @@ static void *watch(void *arg)
 {
 	struct chimney_context *c = arg;
 	struct pollfd *fds = calloc(c->n_lanes + 1, sizeof(*fds));
+	u64 ticked = lane_now_ns();
 
 	for (u32 i = 0; fds && i < c->n_lanes; i++)
 		fds[i] = (struct pollfd){.fd = events_fd(c->lanes[i].events), .events = POLLIN};
@@ -94,12 +112,18 @@ static void *watch(void *arg)
 	while (fds) {
 		int n = poll(fds, c->n_lanes + 1, TICK_MS);
 
+		bool late = lane_now_ns() - ticked >= (u64)TICK_MS * NS_PER_MS;
+
 		if (n > 0 && fds[c->n_lanes].revents)
 			break;
 		for (u32 i = 0; i < c->n_lanes; i++) {
-			if (n <= 0 || fds[i].revents)
+			if (late || fds[i].revents)
 				serve(&c->lanes[i]);
+			if (late)
+				tick(&c->lanes[i]);
 		}
+		if (late)
+			ticked = lane_now_ns();
 	}
 	free(fds);
 	return NULL;

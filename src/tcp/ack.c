@@ -46,6 +46,8 @@ static bool advance(struct tcp_engine *e, struct tcp_conn *c, const struct segme
 		sack_advance(e, c);
 	c->retransmit_count = 0;
 	c->flags &= (u16)~CONN_R1_SAID;
+	/* RFC 4861 7.3.1: forward progress. */
+	e->neighbors[e->paths[c->path].neighbor].reachable_at_ns = e->now_ns;
 	if (seq_eq(c->snd_una, c->snd_max))
 		c->retransmit_at_ns = TIMER_STOPPED; /* RFC 6298 5.2 */
 	else

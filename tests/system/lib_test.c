@@ -695,6 +695,38 @@ static void bad_options(void **state)
 	assert_int_equal(chimney_context_create(&o, &c), -EINVAL);
 }
 
+static int peer_answers_arp(bool on)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "nsenter -t %d -n sysctl -qw net.ipv4.conf.all.arp_ignore=%d",
+	         net.peer, on ? 0 : 8);
+	return system(line);
+}
+
+/* The kernel sees none of the traffic and its probes are not answered: the neighbor is reachable
+ * because the library says so, and else would be lost. */
+static void neighbor_stays_reachable(void **state)
+{
+	struct fixture f = fixture_open(1, 0);
+	int stale = -1;
+
+	move(&f, true);
+	assert_int_equal(peer_answers_arp(false), 0);
+	assert_int_equal(
+		pair_ip(&net, false, "neigh change " PAIR_REMOTE4 " dev " PAIR_IF " nud stale"), 0);
+	for (int i = 0; i < 400 && stale; i++) {
+		echo_all(&f, "progress", false);
+		usleep(50000);
+		stale = pair_ip(&net, false,
+		                "neigh show " PAIR_REMOTE4 " dev " PAIR_IF " | grep -q REACHABLE");
+	}
+	assert_int_equal(stale, 0);
+	assert_int_equal(peer_answers_arp(true), 0);
+	move(&f, false);
+	fixture_close(&f);
+}
+
 /* R59: one `ip neigh` and one `ip route` are one update each. The old MAC is never used again. */
 static void neighbor_and_mtu_follow_ip(void **state)
 {
@@ -756,6 +788,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(reset_while_offloaded),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(bad_options),
+		cmocka_unit_test(neighbor_stays_reachable),
 		cmocka_unit_test(neighbor_and_mtu_follow_ip),
 	};
 	int failed;
