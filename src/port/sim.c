@@ -6,6 +6,7 @@
 #include "base/csum.h"
 #include "base/prng.h"
 #include "port/gather.h"
+#include "wire/parse.h"
 
 /* A frame under way. The heap is ordered by (arrive_ns, order): ties leave in the order they came.
  */
@@ -128,6 +129,29 @@ static void flip_bit(struct sim_direction *d, struct buf_pool *pool, const struc
 	buf_data(pool, i)[at] ^= (u8)(1 << bit % 8);
 }
 
+/* Congestion that is told instead of dropped. The headers lie in the first buffer. */
+static void mark(struct sim_direction *d, struct buf_pool *pool, const struct rx_frame *frame)
+{
+	u8 *p = buf_data(pool, frame->buf);
+	struct wire_tcp_segment s;
+	be16 sum = 0;
+	u8 *ip;
+
+	if (wire_parse_tcp(p, buf_at(pool, frame->buf)->len, frame->len, &s) != WIRE_OK ||
+	    !(s.tos & 3))
+		return;
+	ip = p + s.ip_off;
+	d->counters.marked++;
+	if (s.ip_version == 6) {
+		ip[1] |= 3 << 4;
+		return;
+	}
+	ip[1] |= 3;
+	memcpy(ip + 10, &sum, 2);
+	sum = csum_finish(csum_bytes(0, ip, 20));
+	memcpy(ip + 10, &sum, 2);
+}
+
 /* -- sending ----------------------------------------------------------------------------------- */
 
 /* Queues behind what is being serialised; false: the queue is full. */
@@ -196,6 +220,8 @@ static void link_carry(struct sim_wire *w, struct sim_direction *d, struct rx_fr
 		d->counters.duplicated++;
 		link_enqueue(w, d, &copy, leaves_ns);
 	}
+	if (d->link.mark_ppm && prng_chance(&d->prng, d->link.mark_ppm))
+		mark(d, &w->pool, frame);
 	if (prng_chance(&d->prng, d->link.corrupt_ppm)) {
 		d->counters.corrupted++;
 		if (f->csum_start)

@@ -25,6 +25,7 @@ struct sim_link {
 	u32 reorder_ppm;   /* held back by reorder_ns, later frames pass */
 	u64 reorder_ns;
 	u32 duplicate_ppm;
+	u32 mark_ppm;    /* what has ECT gets CE (RFC 3168 5) */
 	u32 corrupt_ppm; /* one bit is flipped; a partial checksum is filled in before */
 };
 
@@ -48,7 +49,7 @@ struct sim_wire_config {
 struct sim_link_counters {
 	u64 entered, delivered;
 	u64 lost, burst_lost, overflow, filtered, down;
-	u64 reordered, duplicated, corrupted;
+	u64 reordered, duplicated, corrupted, marked;
 };
 
 struct sim_wire;

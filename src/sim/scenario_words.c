@@ -15,6 +15,8 @@ const struct scenario_field scenario_host_fields[] = {
 	FIELD("parents-late", NUMBER, world_host, parents_late),
 	FIELD("refuse", CHANCE, world_host, refuse_ppm),
 	FIELD("v6", NUMBER, world_host, v6),
+	FIELD("ecn", NUMBER, world_host, ecn),
+	FIELD("cc", ALGORITHM, world_host, cc),
 	{NULL},
 };
 
@@ -36,6 +38,7 @@ const struct scenario_field scenario_link_fields[] = {
 	FIELD("reorder", CHANCE, sim_link, reorder_ppm),
 	FIELD("reorder-by", TIME, sim_link, reorder_ns),
 	FIELD("duplicate", CHANCE, sim_link, duplicate_ppm),
+	FIELD("mark", CHANCE, sim_link, mark_ppm),
 	FIELD("corrupt", CHANCE, sim_link, corrupt_ppm),
 	{NULL},
 };
@@ -65,7 +68,14 @@ static const struct word_of features[] = {{"ipv4", FEATURE_IPV4},
                                           {"timestamps", FEATURE_TIMESTAMPS},
                                           {"wscale", FEATURE_WSCALE},
                                           {"cubic", FEATURE_CUBIC},
+                                          {"bbr", FEATURE_BBR},
+                                          {"ecn", FEATURE_ECN},
                                           {NULL}};
+
+static const struct word_of algorithms[] = {{"newreno", TCP_CC_NEWRENO + 1},
+                                            {"cubic", TCP_CC_CUBIC + 1},
+                                            {"bbr", TCP_CC_BBR + 1},
+                                            {NULL}};
 
 const struct word_of *scenario_words(enum value_kind kind)
 {
@@ -76,6 +86,8 @@ const struct word_of *scenario_words(enum value_kind kind)
 		return deaths;
 	case VALUE_CHECK:
 		return checks;
+	case VALUE_ALGORITHM:
+		return algorithms;
 	case VALUE_FEATURES:
 		return features;
 	default:

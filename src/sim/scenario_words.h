@@ -14,7 +14,8 @@ enum value_kind {
 	VALUE_STEP,
 	VALUE_DEATH,
 	VALUE_CHECK,
-	VALUE_FEATURES, /* sack+timestamps */
+	VALUE_ALGORITHM, /* enum tcp_cc_algorithm and one */
+	VALUE_FEATURES,  /* sack+timestamps */
 };
 
 struct word_of {

@@ -143,6 +143,7 @@ static struct tcp_engine_config engine_config(const struct world_config *k, u32 
 static struct soft_config soft_config(const struct world_config *k, u32 machine)
 {
 	const bool v6 = k->host[machine].v6;
+	const u8 cc = k->host[machine].cc;
 
 	return (struct soft_config){
 		.engine = engine_config(k, machine, 0),
@@ -152,9 +153,10 @@ static struct soft_config soft_config(const struct world_config *k, u32 machine)
 		.settings = {.rcv_buf_bytes = 65536,
 	                     .snd_buf_bytes = 65536,
 	                     .hop_limit = 64,
-	                     .cc_algorithm = TCP_CC_CUBIC,
+	                     .cc_algorithm = cc ? cc - 1 : TCP_CC_CUBIC,
 	                     .max_retransmit_ns = 900 * NS_PER_S},
-		.options = TCP_OPT_SACK | TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE,
+		.options = TCP_OPT_SACK | TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE |
+	                   (k->host[machine].ecn ? TCP_OPT_ECN : 0),
 		.rcv_wscale = WORLD_WSCALE,
 		.mss = v6 ? 1440 : 1460,
 		.ip_id_confined = true,

@@ -37,6 +37,8 @@ struct world_target {
 struct world_host {
 	char name[WORLD_NAME];
 	bool v6;
+	bool ecn;
+	u8 cc;       /* enum tcp_cc_algorithm and one; 0: CUBIC */
 	u32 targets; /* 1 */
 	struct world_target target[MACHINE_TARGETS];
 	struct sim_link link;

@@ -50,7 +50,8 @@ bool cwv_may_grow(struct tcp_engine *e, struct tcp_conn *c, u32 flight, u32 acke
 		    c->cwnd_bytes > tcp_cc_initial_window(c))
 			decay(e, c, 0);
 		/* The last segments of a small window. */
-		return flight + c->mss > c->cwnd_bytes;
+		if (flight + c->mss <= c->cwnd_bytes)
+			return false;
 	}
 	validated(e, c);
 	return slow_start || flight + c->mss > c->cwnd_bytes;

@@ -12,7 +12,8 @@
 
 #include "tcp/internal.h"
 
-/* An ACK of `acked` bytes with `flight` bytes out before it: whether cwnd may grow, being used. */
+/* An ACK of `acked` bytes with `flight` bytes out before it: whether cwnd may grow, being used;
+ * then conn.cc was adopted. */
 bool cwv_may_grow(struct tcp_engine *e, struct tcp_conn *c, u32 flight, u32 acked);
 
 /* Data goes out after `idle_ns` of silence, more than an RTO, with nothing in flight. */

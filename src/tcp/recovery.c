@@ -90,7 +90,6 @@ static void grow(struct tcp_engine *e, struct tcp_conn *c, const struct ack_info
 	/* What was sacked before has been counted, or was in flight before the timeout. */
 	if (unlikely(c->recovery == TCP_RECOVERY_LOSS) && has_sack(c))
 		acked = min_of(acked, a->delivered);
-	tcp_cc_adopt(c, e->now_ns);
 	tcp_cc_of(c)->acked(c, acked, e->ack_rtt_ns, e->now_ns);
 }
 

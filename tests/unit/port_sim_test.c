@@ -381,6 +381,68 @@ static void test_short_chain_is_not_sent(void **state)
 	rig_finish(&r);
 }
 
+/* A segment without data; `tos` stands where the IP version has it. */
+static struct tx_frame segment(bool v6, u8 tos)
+{
+	u8 tcp_at = v6 ? 54 : 34;
+	struct tx_frame f = test_frame(0, (u8)(tcp_at + 20));
+	u8 *p = f.header + f.header_off;
+	be16 sum;
+
+	p[12] = v6 ? 0x86 : 0x08;
+	p[13] = v6 ? 0xdd : 0;
+	if (v6) {
+		p[14] = 0x60 | tos >> 4;
+		p[15] = (u8)(tos << 4);
+		p[19] = 20;
+		p[20] = 6;
+	} else {
+		p[14] = 0x45;
+		p[15] = tos;
+		p[17] = 40;
+		p[22] = 64;
+		p[23] = 6;
+		sum = csum_finish(csum_bytes(0, p + 14, 20));
+		memcpy(p + 24, &sum, 2);
+	}
+	p[tcp_at + 12] = 5 << 4;
+	p[tcp_at + 13] = 0x10;
+	return f;
+}
+
+/* RFC 3168 5: what says ECT gets CE, nothing else does, and IPv4's checksum is right again. */
+static void test_marking(void **state)
+{
+	static const struct {
+		u8 before, after;
+	} t[] = {{0xb8, 0xb8}, {0xb8 | 2, 0xb8 | 3}, {1, 3}, {3, 3}};
+	struct sim_wire_config config = plain();
+	struct rig r;
+
+	config.link[0].mark_ppm = 1000000;
+	rig_init(&r, &config);
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(t); i++) {
+		bool v6 = i >= ARRAY_SIZE(t);
+		struct tx_frame f = segment(v6, t[i % ARRAY_SIZE(t)].before);
+		struct rx_frame got;
+		const u8 *ip;
+
+		assert_int_equal(r.ports[0]->ops->transmit(r.ports[0], &f, 1), 1);
+		assert_int_equal(r.ports[1]->ops->receive(r.ports[1], &got, 1), 1);
+		ip = buf_data(&r.pools[1].pool, got.buf) + 14;
+		if (v6)
+			assert_int_equal((ip[0] << 4 | ip[1] >> 4) & 0xff,
+			                 t[i % ARRAY_SIZE(t)].after);
+		else
+			assert_int_equal(ip[1], t[i].after);
+		if (!v6)
+			assert_int_equal(csum_finish(csum_bytes(0, ip, 20)), 0);
+		buf_put_chain(&r.pools[1].pool, got.buf);
+	}
+	assert_int_equal(counters(&r, 0).marked, 6);
+	rig_finish(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_reorder_lets_later_frames_pass),
 		cmocka_unit_test(test_duplicate_is_the_same_frame_twice),
 		cmocka_unit_test(test_corruption_is_one_bit_and_detectable),
+		cmocka_unit_test(test_marking),
 		cmocka_unit_test(test_superframe_arrives_whole),
 		cmocka_unit_test(test_link_down_loses_what_is_under_way),
 		cmocka_unit_test(test_filter_sees_all_and_drops_what_it_refuses),
