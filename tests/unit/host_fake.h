@@ -101,6 +101,16 @@ struct fake {
 	bool fill_inside, reject_transfer;
 	u32 rejects[BLOCK_CALLS]; /* so many calls of this kind are not even taken */
 	bool busy;                /* no room for posted calls */
+	/* Posted calls that the device has, where it answers them by itself: with an upload, or by
+	 * fake_answer(). */
+	bool answers;
+	struct fake_call {
+		handle conn;
+		u64 cookie;
+		u32 len;
+		u8 kind;
+	} call[FAKE_DATA];
+	u32 n_calls;
 	struct offload_request last[BLOCK_CALLS]; /* needs and lists of the last calls */
 	u32 calls[BLOCK_CALLS];
 	u32 new_blocks[LAYERS], linkers[LAYERS], whole[LAYERS];
@@ -244,6 +254,8 @@ struct fake_options {
 struct fake *fake_create(const struct fake_options *options);
 /* Checks that no buffer and no posted call is left. */
 void fake_destroy(struct fake *f);
+/* Answers call `i` of those that the device has. */
+void fake_answer(struct fake *f, u32 i, u16 status, u32 bytes, u32 queued);
 /* The oldest pending request of an asynchronous device; false: none. */
 bool fake_complete(struct fake *f);
 /* Of connections [from, to): starts, runs to the end, checks that all are `status`. */

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * R10, R77, R106: moves, changes, requests of the device, stray frames and faults at random
- * moments, against a device that answers when it likes. The fakes check every list and every step
- * of every connection; at the end all is back in the host, and nothing is left at the device.
+ * R10, R77, R106: moves, changes, posted calls, requests of the device, stray frames and faults at
+ * random moments, against a device that answers when it likes. The fakes check every list and every
+ * step of every connection; at the end all is back in the host, and nothing is left at the device.
  */
 #include "base/prng.h"
 #include "host_fake.h"
 
-enum { CONNS = 48, ROUNDS = 150, SEEDS = 400 };
+enum { CONNS = 48, ROUNDS = 150, SEEDS = 300 };
 
 struct storm {
 	struct fake *f;
 	struct prng rng;
+	u32 posted, done;
 };
 
 static u32 below(struct storm *s, u32 n)
@@ -100,6 +101,8 @@ static void set_fault(struct storm *s)
 	f->refuse_layer = (enum host_layer)below(s, HOST_LAYERS);
 	f->refuse_conn = below(s, CONNS);
 	f->paused = !below(s, 8);
+	f->fill_inside = !below(s, 3);
+	f->conn[below(s, CONNS)].unquiet_inspections = below(s, 4);
 	if (!below(s, 4))
 		f->rejects[calls[below(s, ARRAY_SIZE(calls))]] = 1;
 }
@@ -114,8 +117,43 @@ static void stray(struct storm *s)
 	host_frames(s->f->host, &frame, 1);
 }
 
-static void forget(struct fake *f)
+static void post(struct storm *s)
 {
+	static char buffer[8];
+	u32 conn = below(s, CONNS);
+	const struct send_call send = {
+		.conn = s->f->handles[conn], .data = buffer, .len = 1 + below(s, 8)};
+	const struct recv_call recv = {
+		.conn = s->f->handles[conn], .data = buffer, .len = 1 + below(s, 8)};
+	int err = below(s, 2) ? host_post_send(s->f->host, &send)
+	                      : host_post_receive(s->f->host, &recv);
+
+	assert_true(err == 0 || err == -ENOBUFS);
+	s->posted += !err;
+}
+
+/* Completes any, or has no room for a while. */
+static void answer(struct storm *s)
+{
+	struct fake *f = s->f;
+	u32 i = f->n_calls ? below(s, f->n_calls) : 0;
+
+	f->busy = !below(s, 4);
+	/* The first of its connection and kind: they complete in order. */
+	for (u32 k = 0; k < i; k++) {
+		if (f->call[k].conn == f->call[i].conn && f->call[k].kind == f->call[i].kind)
+			i = k;
+	}
+	if (f->n_calls)
+		fake_answer(f, i, STATUS_OK, f->call[i].len, 0);
+}
+
+static void forget(struct storm *s)
+{
+	struct fake *f = s->f;
+
+	s->done += f->n_done;
+	f->n_done = 0;
 	f->trace[0] = 0;
 	f->n_injected = f->n_forwarded = f->n_notices = 0;
 }
@@ -124,8 +162,8 @@ static void round_of(struct storm *s)
 {
 	struct fake *f = s->f;
 
-	forget(f);
-	switch (below(s, 12)) {
+	forget(s);
+	switch (below(s, 16)) {
 	case 0:
 	case 1:
 		move_some(s, false);
@@ -151,11 +189,20 @@ static void round_of(struct storm *s)
 	case 9:
 		host_reap(f->host);
 		break;
+	case 10:
+	case 11:
+		answer(s);
+		break;
+	case 12:
+	case 13:
+	case 14:
+		post(s);
+		break;
 	default:
 		stray(s);
 	}
 	for (u32 i = below(s, 6); i--;) {
-		forget(f);
+		forget(s);
 		if (below(s, 3))
 			(void)host_step(f->host);
 		else
@@ -164,16 +211,18 @@ static void round_of(struct storm *s)
 }
 
 /* Nothing fails any more: until nothing is left to do, later tries included. */
-static void calm(struct fake *f)
+static void calm(struct storm *s)
 {
+	struct fake *f = s->f;
+
 	f->fail = FAKE_NONE;
-	f->refuse = f->paused = f->async = false;
+	f->fill_inside = f->refuse = f->paused = f->async = f->busy = false;
 	memset(f->rejects, 0, sizeof(f->rejects));
 	for (u32 i = 0; i < 100; i++) {
 		enum host_progress progress;
 
 		do {
-			forget(f);
+			forget(s);
 			while (fake_complete(f))
 				;
 			progress = host_step(f->host);
@@ -189,25 +238,30 @@ static void storm(u64 seed)
 {
 	const struct fake_options o = {
 		.conns = CONNS,
-		.config = {.chunk_max = 1 + (u32)seed % 9, .parents_late = seed & 1},
+		.config = {.chunk_max = 1 + (u32)seed % 9,
+	                   .parents_late = seed & 1,
+	                   .quiet_ns = seed & 8 ? 5 * NS_PER_MS : 0},
 	};
 	struct storm s = {.f = fake_create(&o)};
 	struct fake *f = s.f;
 
 	prng_seed(&s.rng, seed);
-	f->features = seed & 2 ? FEATURE_UPLOAD_FORWARD_BUFFERING : 0;
+	f->features = (seed & 2 ? FEATURE_UPLOAD_FORWARD_BUFFERING : 0) |
+	              (seed & 4 ? FEATURE_BUFFERS_IN_REQUEST : 0);
+	f->answers = true;
 	for (u32 i = 0; i < ROUNDS; i++)
 		round_of(&s);
-	calm(f);
+	calm(&s);
 	assert_false(host_busy(f->host));
 	fake_check_tree(f);
-	forget(f);
+	forget(&s);
 	for (u32 i = 0; i < CONNS; i++)
 		f->moves[i] = (struct host_move){.conn = f->handles[i]};
 	assert_int_equal(host_upload(f->host, f->moves, CONNS), 0);
-	calm(f);
+	calm(&s);
 	host_reap(f->host);
-	calm(f);
+	calm(&s);
+	assert_int_equal(f->n_calls, 0);
 	for (u32 i = 0; i < CONNS; i++) {
 		assert_int_equal(fake_side(f, i), HOST_IN_STACK);
 		assert_false(f->conn[i].held);
@@ -218,6 +272,8 @@ static void storm(u64 seed)
 	fake_check_tree(f);
 	for (u32 i = 0; i < CONNS; i++)
 		assert_int_equal(host_release(f->host, f->handles[i]), 0);
+	forget(&s);
+	assert_int_equal(s.done, s.posted); /* R36: each once */
 	fake_destroy(f);
 }
 
