@@ -77,4 +77,7 @@ PACKETDRILL_EXPORT void packetdrill_interface_init(const char *flags,
 /* Not packetdrill's: moves all connections to the target (or back) now; how many are there. */
 PACKETDRILL_EXPORT int chimney_packetdrill_move(void *userdata, int to_target);
 
+/* Not packetdrill's: 1 while a call of another thread waits in the stack. */
+PACKETDRILL_EXPORT int chimney_packetdrill_waits(void *userdata);
+
 #endif

@@ -159,10 +159,11 @@ static bool load(struct options *o)
 	}
 	*(void **)&o->config.init = dlsym(so, "packetdrill_interface_init");
 	*(void **)&o->config.move = dlsym(so, "chimney_packetdrill_move");
-	if (o->config.init && o->config.move)
+	*(void **)&o->config.waits = dlsym(so, "chimney_packetdrill_waits");
+	if (o->config.init && o->config.move && o->config.waits)
 		return true;
-	fprintf(stderr, "chimney-packetdrill: %s is not ours: it lacks %s\n", o->so ? o->so : path,
-	        o->config.init ? "chimney_packetdrill_move" : "packetdrill_interface_init");
+	fprintf(stderr, "chimney-packetdrill: %s is not ours: it lacks functions\n",
+	        o->so ? o->so : path);
 	return false;
 }
 

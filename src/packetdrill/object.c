@@ -212,6 +212,17 @@ int chimney_packetdrill_move(void *userdata, int to_target)
 	return (int)n;
 }
 
+int chimney_packetdrill_waits(void *userdata)
+{
+	struct object *o = userdata;
+	bool waits;
+
+	object_lock(o);
+	waits = o->waiter.state == WAITER_BLOCKED;
+	object_unlock(o);
+	return waits;
+}
+
 /* -- making one -------------------------------------------------------------------------------- */
 
 static void object_free(void *userdata)

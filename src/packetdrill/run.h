@@ -78,6 +78,7 @@ struct run_config {
 	             * (semantics of an upload), so pure ACKs may come early, and be more */
 	void (*init)(const char *flags, struct packetdrill_interface *ifc);
 	int (*move)(void *userdata, int to_target);
+	int (*waits)(void *userdata);
 };
 
 struct run {
@@ -102,7 +103,6 @@ struct run {
 	struct call pending;
 	bool has_pending;
 	pthread_t thread;
-	atomic_int tid;
 	atomic_bool done;
 	char error[1024]; /* "file:line: ..."; empty: all is well */
 };

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "packetdrill/run.h"
 
@@ -95,7 +93,6 @@ static void *call_thread(void *ctx)
 	struct run *r = ctx;
 	struct timeval tv;
 
-	atomic_store(&r->tid, (int)syscall(SYS_gettid));
 	r->pending.type->invoke(&r->pending);
 	r->ifc.gettimeofday(r->ifc.userdata, &tv, NULL);
 	r->pending.end_usecs = tv.tv_sec * 1000000ll + tv.tv_usec - r->start_usecs;
@@ -103,22 +100,16 @@ static void *call_thread(void *ctx)
 	return NULL;
 }
 
-/* Asleep: in the stack, because nobody else holds its lock now. */
-static bool thread_sleeps(int tid)
+/* True: it has returned; false: it waits in the stack. */
+static bool is_done(struct run *r)
 {
-	char path[64], text[256] = "";
-	const char *at;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = 0;
-	fclose(f);
-	at = strrchr(text, ')');
-	return at && at[1] && at[2] == 'S';
+	for (;;) {
+		if (atomic_load(&r->done))
+			return true;
+		if (r->config.waits(r->ifc.userdata))
+			return false;
+		sched_yield();
+	}
 }
 
 static bool start_thread(struct run *r, const struct call *c)
@@ -126,16 +117,11 @@ static bool start_thread(struct run *r, const struct call *c)
 	r->pending = *c;
 	/* Pointers into the call itself. */
 	r->pending.msg.msg_iov = r->pending.iov;
-	atomic_store(&r->tid, 0);
 	atomic_store(&r->done, false);
 	if (pthread_create(&r->thread, NULL, call_thread, r))
 		return run_fail(r, c->event, "no thread for the call: %s", strerror(errno));
 	r->has_pending = true;
-	while (!atomic_load(&r->done)) {
-		if (atomic_load(&r->tid) && thread_sleeps(atomic_load(&r->tid)))
-			break;
-		sched_yield();
-	}
+	(void)is_done(r);
 	return true;
 }
 
@@ -146,9 +132,9 @@ bool run_await(struct run *r)
 
 	if (!r->has_pending)
 		return true;
-	for (u32 i = 0; i < AWAIT_STEPS && !atomic_load(&r->done); i++)
+	for (u32 i = 0; i < AWAIT_STEPS && !is_done(r); i++)
 		r->ifc.usleep(r->ifc.userdata, AWAIT_USECS);
-	if (!atomic_load(&r->done))
+	if (!is_done(r))
 		return run_fail(r, e, "%s() does not return", e->text);
 	pthread_join(r->thread, NULL);
 	r->has_pending = false;

@@ -115,32 +115,75 @@ static bool parse_check(struct text *t, struct event *e)
 	return true;
 }
 
-/* `sysctl -q net.ipv4.tcp_x=N` becomes a flag of the stack; nothing is ever run. */
+/* What the stack has of the sysctls; the others stay as they are. */
+static bool is_sysctl(const char *name)
+{
+	static const char *const known[] = {"tcp_timestamps", "tcp_sack", "tcp_window_scaling",
+	                                    "tcp_ecn",        "tcp_rmem", "tcp_wmem"};
+
+	for (u32 i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!strcmp(known[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* name=N, or name="MIN N MAX" of which the middle one counts. */
+static bool add_sysctl(struct text *t, char *word)
+{
+	struct script *s = t->script;
+	char *value = strchr(word, '='), *end;
+	size_t n = strlen(s->flags);
+	long number;
+
+	if (!value)
+		return text_fail(t, "\"%s\" sets nothing; write NAME=N", word);
+	*value++ = 0;
+	if (!is_sysctl(word))
+		return true;
+	value += *value == '"';
+	number = strtol(value, &end, 0);
+	if (*end == ' ' || *end == '\t')
+		number = strtol(end, &end, 0);
+	snprintf(s->flags + n, sizeof(s->flags) - n, ",%s=%ld", word, number);
+	return true;
+}
+
+/*
+ * `sysctl -q net.ipv4.tcp_x=N` and assignments below /proc/sys/net/ipv4 become flags of the stack,
+ * defaults.sh of packetdrill's own scripts is what we begin with; nothing is ever run.
+ */
 static bool parse_command(struct text *t, struct event *e)
 {
 	const char *end = strchr(t->at, '`');
-	char *text, *next;
-	size_t n = strlen(t->script->flags);
+	bool quoted = false, ok = true;
+	char *next;
 
 	if (!end)
 		return text_fail(t, "the command has no closing backtick");
-	text = text_slice(t->at, end);
-	t->at = end + 1;
 	e->kind = EVENT_COMMAND;
-	e->text = text;
-	for (char *word = strtok_r(text, " \t\n;", &next); word;
-	     word = strtok_r(NULL, " \t\n;", &next)) {
-		if (!strcmp(word, "sysctl") || word[0] == '-')
-			continue;
-		if (strncmp(word, "net.ipv4.", 9) || !strchr(word, '='))
-			return text_fail(t,
-			                 "the command \"%s\" is not run: only \"sysctl "
-			                 "net.ipv4.NAME=N\" is understood; take it out",
-			                 word);
-		n += (size_t)snprintf(t->script->flags + n, sizeof(t->script->flags) - n, ",%s",
-		                      word + 9);
+	e->text = text_slice(t->at, end);
+	t->at = end + 1;
+	/* Blanks within quotes part nothing. */
+	for (char *c = e->text; *c; c++) {
+		quoted ^= *c == '"';
+		if (quoted && *c == ' ')
+			*c = '\t';
 	}
-	return true;
+	for (char *word = strtok_r(e->text, " \n;", &next); word && ok;
+	     word = strtok_r(NULL, " \n;", &next)) {
+		if (!strncmp(word, "net.ipv4.", 9))
+			ok = add_sysctl(t, word + 9);
+		else if (!strncmp(word, "/proc/sys/net/ipv4/", 19))
+			ok = add_sysctl(t, word + 19);
+		else if (strcmp(word, "sysctl") && word[0] != '-' && !strstr(word, "defaults.sh") &&
+		         !strstr(word, "set_sysctls.py"))
+			ok = text_fail(t,
+			               "the command \"%s\" is not run: only \"sysctl "
+			               "net.ipv4.NAME=N\" is understood; take it out",
+			               word);
+	}
+	return ok;
 }
 
 /* -- events ------------------------------------------------------------------------------------ */
