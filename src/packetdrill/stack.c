@@ -179,6 +179,9 @@ static u8 options(const struct stack_config *c)
 		bits |= TCP_OPT_SACK;
 	if (sysctl(c, c->window_scaling, "tcp_window_scaling", 1))
 		bits |= TCP_OPT_WSCALE;
+	/* 2, the kernel's default, is to answer only: the soft host offers what it accepts. */
+	if (sysctl(c, c->ecn, "tcp_ecn", 2) == 1)
+		bits |= TCP_OPT_ECN;
 	return bits;
 }
 
