@@ -58,3 +58,14 @@ bool tcp_conn_probe(struct tcp_engine *e, u32 conn, u32 mtu, u64 now_ns, struct 
 	c->mss = mss;
 	return true;
 }
+
+void tcp_conn_probe_lost(struct tcp_engine *e, u32 conn, u32 bytes, u32 cwnd_bytes)
+{
+	struct tcp_conn *c = conn_at(e, conn);
+
+	if (c->recovery != TCP_RECOVERY_FAST || !(c->loss & LOSS_UNDO) || c->lost_bytes > bytes)
+		return;
+	/* Fast recovery ends with a window of ssthresh. */
+	c->ssthresh_bytes = max_of(c->ssthresh_bytes, cwnd_bytes);
+	c->loss &= (u16)~LOSS_UNDO;
+}

@@ -21,4 +21,11 @@ void tcp_conn_resend_big(struct tcp_engine *e, u32 conn, u64 now_ns);
 bool tcp_conn_probe(struct tcp_engine *e, u32 conn, u32 mtu, u64 now_ns, struct tx_batch *out,
                     tcp_seq *ret_seq, tcp_seq *ret_end) MUST_CHECK;
 
+/*
+ * A probe of `bytes`, sent when cwnd was `cwnd_bytes`, was lost, and is being sent again. If
+ * nothing else is missing that says nothing of congestion: the reduction is taken back (RFC
+ * 4821 7.6.2).
+ */
+void tcp_conn_probe_lost(struct tcp_engine *e, u32 conn, u32 bytes, u32 cwnd_bytes);
+
 #endif

@@ -449,6 +449,30 @@ static void black_hole_moves(void **state)
 	pair_end(&p);
 }
 
+/* A device finds no black holes. One that says when nothing gets through gives the connection back,
+ * and the host finds it. */
+static void black_hole_at_device(void **state)
+{
+	struct pair_options o = {.ask = TARGET_ASK_SOFT_ERROR};
+	struct host_conn_info info;
+	struct pair p;
+
+	pair_init(&p, &o);
+	pair_open(&p, 1);
+	pair_move(&p, 0, false, STATUS_OK);
+	p.filter = black_hole;
+	pair_send(&p, 0, 0, 20000);
+	pair_run(&p, 20 * NS_PER_S);
+	assert_int_equal(p.at[1].received[0], 20000);
+	assert_int_equal(soft_counters(p.at[0].soft)->pmtu_black_holes, 1);
+	assert_int_equal(host_conn_info(p.at[0].host, p.at[0].conn[0], &info), 0);
+	assert_int_equal(info.side, HOST_IN_STACK);
+	/* And with what it has found, it can go again. */
+	pair_move(&p, 0, false, STATUS_OK);
+	pair_exchange(&p, 20000);
+	pair_end(&p);
+}
+
 /* R39, R53: fragments, and segments with IP options, of a flow that the device has: put together or
  * unwrapped here, and forwarded there. */
 static void fragments_offloaded(void **state)
@@ -550,12 +574,19 @@ static void ip_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back),      cmocka_unit_test(neighbor_states),
-		cmocka_unit_test(neighbor_incomplete), cmocka_unit_test(mac_changes),
-		cmocka_unit_test(device_asks),         cmocka_unit_test(half_open),
-		cmocka_unit_test(from_cookie),         cmocka_unit_test(closing_states),
-		cmocka_unit_test(path_mtu_offloaded),  cmocka_unit_test(black_hole_moves),
-		cmocka_unit_test(fragments_offloaded), cmocka_unit_test(ip_ids),
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(neighbor_states),
+		cmocka_unit_test(neighbor_incomplete),
+		cmocka_unit_test(mac_changes),
+		cmocka_unit_test(device_asks),
+		cmocka_unit_test(half_open),
+		cmocka_unit_test(from_cookie),
+		cmocka_unit_test(closing_states),
+		cmocka_unit_test(path_mtu_offloaded),
+		cmocka_unit_test(black_hole_moves),
+		cmocka_unit_test(black_hole_at_device),
+		cmocka_unit_test(fragments_offloaded),
+		cmocka_unit_test(ip_ids),
 	};
 
 	return RUN_TESTS(tests);

@@ -115,6 +115,7 @@ static void make_station(struct pair *p, u32 side, const struct pair_options *o)
 	struct target_config k = {.connections = 2 * PAIR_CONNS,
 	                          .bufs = {.small = 1024, .large = 32},
 	                          .reachable_ns = o->target_reachable_ns,
+	                          .ask = o->ask,
 	                          .engine = engine_config(side + 2)};
 	const struct soft_config soft = soft_config(p, o, side);
 	struct ip_addr link = pair_addr(p, side);
@@ -362,7 +363,7 @@ void pair_exchange(struct pair *p, u32 len)
 		pair_send(p, 0, i, len);
 		pair_send(p, 1, i, len);
 	}
-	for (u32 k = 0; k < 400; k++) {
+	for (u32 k = 0; k < 2400; k++) { /* timers may have backed off far */
 		u32 left = 0;
 
 		for (u32 i = 0; i < p->n; i++)
@@ -372,7 +373,11 @@ void pair_exchange(struct pair *p, u32 len)
 			return;
 		pair_run(p, 50 * NS_PER_MS);
 	}
-	fail_msg("bytes do not arrive");
+	for (u32 i = 0; i < p->n; i++)
+		print_message("%u: %u of %u bytes, states %u and %u; %u of %u back\n", i,
+		              p->at[1].received[i], p->at[0].sent[i], pair_state(p, 0, i),
+		              pair_state(p, 1, i), p->at[0].received[i], p->at[1].sent[i]);
+	fail_msg("bytes do not arrive: neighbors %u and %u", pair_reach(p, 0), pair_reach(p, 1));
 }
 
 static void move(struct pair *p, u32 side, struct host_move *moves, u32 n, bool upload)

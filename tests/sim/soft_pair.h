@@ -57,6 +57,7 @@ struct pair_options {
 	bool plpmtud;
 	u64 reachable_ns;        /* of the soft hosts; 0: 30 s */
 	u64 target_reachable_ns; /* 0: 30 s */
+	u32 ask;                 /* target_ask bits */
 };
 
 void pair_init(struct pair *p, const struct pair_options *o);

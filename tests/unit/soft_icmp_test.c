@@ -497,6 +497,56 @@ static void probe_fails(void **state)
 	net_end(&n);
 }
 
+/* RFC 4821 7.6.2: a probe that is lost alone is no sign of congestion. */
+static void probe_fails_alone(void **state)
+{
+	u32 ours, cwnd, start = 0, end = 0, last = 0;
+	struct wire_tcp_segment seg;
+	struct net n;
+	u32 eng;
+	u64 conn;
+
+	begin(&n, true);
+	n.s->config.options = TCP_OPT_SACK;
+	conn = net_connect(&n, net_far4(9), TCP_OPT_SACK, &ours);
+	eng = soft_find(n.s, conn)->eng;
+	send_bytes(&n, conn, 1000);
+	error(&n, net_far4(9), port_of(&n, conn), ours,
+	      (struct wire_icmp){.kind = WIRE_ICMP_TOO_BIG, .mtu = 1000});
+	net_run(&n);
+	flight(&n, conn, ours, 1000);
+	net_at(&n, 600 * NS_PER_S);
+	net_resolve(&n, net_ip4(254), 254);
+	cwnd = tcp_conn_cwnd(n.s->engine, eng);
+	send_bytes(&n, conn, 60000);
+	for (u32 i = 0; i < n.n_out; i++) {
+		seg = net_tcp(&n, i);
+		if (seg.payload_len == 1460) {
+			start = seg.seq.n;
+			end = start + 1460;
+		}
+		last = seg.seq.n + seg.payload_len;
+	}
+	assert_int_equal(end - start, 1460);
+	/* All but the probe arrives. */
+	n.now_ns += 20 * NS_PER_MS;
+	net_at(&n, n.now_ns - n.start_ns);
+	SEG(&n, .from = net_far4(9), .src_port = NET_PORT, .dst_port = port_of(&n, conn),
+	    .flags = WIRE_ACK, .seq = irs + 1, .ack = start,
+	    .options = {
+		    .present = WIRE_OPT_SACK, .n_sack = 1, .sack = {{seq_of(end), seq_of(last)}}});
+	net_run(&n);
+	assert_int_equal(soft_engine_counters(n.s)->fast_recoveries, 1);
+	assert_int_equal(path(&n, net_far4(9)).search_high, 1499);
+	last = ours;
+	for (u32 i = 0; i < n.n_out; i++)
+		last = net_tcp(&n, i).seq.n + net_tcp(&n, i).payload_len;
+	ack(&n, net_far4(9), conn, seq_gt(seq_of(last), seq_of(end)) ? last : end);
+	net_run(&n);
+	assert_true(tcp_conn_cwnd(n.s->engine, eng) >= cwnd);
+	net_end(&n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +563,7 @@ int main(void)
 		cmocka_unit_test(black_hole),
 		cmocka_unit_test(probe_passes),
 		cmocka_unit_test(probe_fails),
+		cmocka_unit_test(probe_fails_alone),
 	};
 
 	return RUN_TESTS(tests);

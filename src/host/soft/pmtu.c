@@ -124,6 +124,7 @@ static void probe_route(struct soft *s, struct soft_route_entry *r, struct tx_ba
 	if (!tcp_conn_probe(s->engine, c->eng, bytes, s->now_ns, tx, &r->probe_seq, &r->probe_end))
 		return;
 	s->counters.pmtu_probes++;
+	r->probe_cwnd = tcp_conn_cwnd(s->engine, c->eng);
 	r->probe_bytes = bytes;
 	r->probe_conn = r->candidate;
 }
@@ -187,8 +188,10 @@ void pmtu_look(struct soft *s, const struct tx_frame *f)
 	                        (ip_addr_is_v4(&r->remote) ? WIRE_IP4_BYTES : WIRE_IP6_BYTES) + 4));
 	if (seq_eq(seq, r->probe_seq) && seq_eq(seq_add(seq, f->payload_len), r->probe_end))
 		return; /* the probe itself */
-	if (seq_leq(seq, r->probe_seq) && seq_gt(seq_add(seq, f->payload_len), r->probe_seq))
-		failed(s, r);
+	if (!seq_leq(seq, r->probe_seq) || seq_leq(seq_add(seq, f->payload_len), r->probe_seq))
+		return;
+	tcp_conn_probe_lost(s->engine, c->eng, r->probe_bytes, r->probe_cwnd);
+	failed(s, r);
 }
 
 /* -- time, and the host ------------------------------------------------------------------------ */

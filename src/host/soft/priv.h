@@ -88,6 +88,7 @@ struct soft_route_entry {
 	u32 probe_bytes; /* 0: no probe on its way */
 	u32 probe_conn;  /* ours */
 	tcp_seq probe_seq, probe_end;
+	u32 probe_cwnd;    /* when it was sent */
 	u64 probe_ns;      /* not before */
 	u32 candidate;     /* connection that made progress last, NIL: none */
 	u32 candidate_gen; /* and its generation */
