@@ -66,11 +66,13 @@ struct chimney_watch {
 };
 
 struct chimney_context_options {
-	size_t size;              /* of this struct */
-	const char *interface;    /* the managed port, in the caller's network namespace */
-	uint32_t port_mode;       /* enum chimney_port_mode */
-	uint32_t flags;           /* enum chimney_context_flags */
-	uint32_t lanes;           /* 0: 1 */
+	size_t size;           /* of this struct */
+	const char *interface; /* the managed port, in the caller's network namespace */
+	uint32_t port_mode;    /* enum chimney_port_mode */
+	uint32_t flags;        /* enum chimney_context_flags */
+	/* 0: 1. In XDP mode lane i of n serves the receive queues i, i + n, ...; what arrives for
+	 * it on other queues takes the slower way through a TAP. */
+	uint32_t lanes;
 	uint32_t max_connections; /* of each lane's target; 0: 16384 */
 	uint32_t small_buffers;   /* 2 KiB each, a lane; 0: sized from max_connections (those that
 	                           * a port in XDP mode receives into come on top) */

@@ -19,7 +19,7 @@ struct steer_key {
 
 struct steer_value {
 	__u32 slot; /* index into the array of states */
-	__u32 tap;  /* ifindex of the lane's TAP; 0: none (XDP mode) */
+	__u32 tap;  /* ifindex of the lane's TAP; 0: none (XDP mode, all queues the lane's) */
 };
 
 /* One byte a slot, in an array that user space has mapped: a change of state costs a store. */

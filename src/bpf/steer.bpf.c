@@ -22,6 +22,22 @@
 #define PASS (-1)
 #define DROP 2
 
+/* Capacities are set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct steer_key);
+	__type(value, struct steer_value);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64); /* eight slots: array values are padded to eight bytes */
+} states SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 64);
@@ -74,7 +90,7 @@ int steer_in(struct __sk_buff *skb)
 	if (p.kind == PKT_FRAGMENT)
 		return to_host(skb, 0, STEER_FRAGMENTS);
 	flow = bpf_map_lookup_elem(&flows, &p.key);
-	if (!flow || flow_state_of(flow) == FLOW_FREE)
+	if (!flow || flow_state_in(&states, flow) == FLOW_FREE)
 		return PASS;
 	if (p.kind == PKT_ICMP_ERROR)
 		return to_host(skb, 1, STEER_ICMP);
@@ -100,7 +116,7 @@ int steer_out(struct __sk_buff *skb)
 	flow = bpf_map_lookup_elem(&flows, &p.key);
 	if (!flow)
 		return PASS;
-	state = flow_state_of(flow);
+	state = flow_state_in(&states, flow);
 	if (state == FLOW_FREE)
 		return PASS;
 	if (p.flags & PARSE_TCP_RST) {

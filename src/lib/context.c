@@ -49,8 +49,6 @@ static int check(const struct chimney_context_options *o)
 	if (o->max_connections > CONNECTIONS_MAX)
 		return lib_fail(-EINVAL, "max_connections %u: at most %u", o->max_connections,
 		                CONNECTIONS_MAX);
-	if (o->port_mode == CHIMNEY_PORT_XDP && o->lanes > 1)
-		return lib_fail(-EINVAL, "%u lanes: a port in XDP mode is served by one", o->lanes);
 	if (!o->interface)
 		return lib_fail(-EINVAL, "options.interface is not set");
 	return 0;
@@ -107,6 +105,8 @@ EXPORT void chimney_context_destroy(struct chimney_context *context)
 	lib_monitor_stop(context);
 	for (u32 i = 0; i < context->n_lanes; i++)
 		lib_lane_stop(&context->lanes[i]);
+	if (context->xdp)
+		xdp_program_unload(context->xdp);
 	free(context->lanes);
 	free(context);
 }

@@ -65,9 +65,8 @@ struct lib_lane {
 	struct target *target;
 	struct host *host;
 	struct device device;
-	struct port *ports[TCP_PORTS_MAX]; /* one; in XDP mode one a receive queue */
+	struct port *ports[TCP_PORTS_MAX]; /* a TAP; in XDP mode its queues first */
 	u32 n_ports;
-	struct xdp_program *xdp; /* XDP mode */
 	struct linux_backend *backend;
 	struct events *events;
 	void *arena; /* mapping of the memfd that the target's state lies in */
@@ -96,6 +95,7 @@ struct chimney_context {
 	struct lib_lane *lanes;
 	u32 n_lanes;
 	_Atomic u32 next_lane;
+	struct xdp_program *xdp; /* XDP mode */
 	bool caller_lanes;
 	pthread_t monitor;
 	int monitor_stop; /* eventfd */
@@ -115,14 +115,14 @@ int lib_lane_start(struct lib_lane *l, struct chimney_context *context, u32 inde
 /* Uploads and closes all its connections. */
 void lib_lane_bring_home(struct lib_lane *l);
 void lib_lane_stop(struct lib_lane *l);
-/* Once a turn of the lane, under its lock: moves and closes go on. True: more to do at once. */
-bool lib_lane_work(struct lib_lane *l);
 
 /* -- port.c -------------------------------------------------------------------------------------
  */
 
-/* Small buffers that the port of a lane leaves with the kernel, beside those of connections. */
-u32 lib_port_buffers(const struct chimney_context *c);
+/* How many of the lane's ports are receive queues: the first ones. */
+u32 lib_port_queues(const struct chimney_context *c, u32 lane);
+/* Small buffers that they leave with the kernel, beside those of connections. */
+u32 lib_port_buffers(const struct chimney_context *c, u32 lane);
 /* Opens the lane's port and the kernel as backend. */
 int lib_port_open(struct lib_lane *l) MUST_CHECK;
 void lib_port_close(struct lib_lane *l);
@@ -164,7 +164,8 @@ void lib_conn_free(struct chimney_conn *conn, bool close_fd);
 /* -- move.c -------------------------------------------------------------------------------------
  */
 
-/* Carries moves on by about one chunk. */
+/* Once a turn of the lane, under its lock: carries moves and closes on by about one chunk. True:
+ * more to do at once. */
 bool lib_move_step(struct lib_lane *l);
 
 /* -- post.c -------------------------------------------------------------------------------------

@@ -103,14 +103,9 @@ static void hook_frames(void *ctx, struct rx_frame *frames, u32 n)
 	host_frames(l->host, frames, n);
 }
 
-bool lib_lane_work(struct lib_lane *l)
-{
-	return lib_move_step(l);
-}
-
 static bool hook_work(void *ctx)
 {
-	return lib_lane_work(ctx);
+	return lib_move_step(ctx);
 }
 
 /* -- making one
@@ -121,7 +116,7 @@ static int make_target(struct lib_lane *l)
 	const struct chimney_context_options *o = &l->context->options;
 	struct target_config config = {
 		.connections = o->max_connections,
-		.bufs = {.small = o->small_buffers + lib_port_buffers(l->context),
+		.bufs = {.small = o->small_buffers + lib_port_buffers(l->context, l->index),
 	                 .large = o->large_buffers},
 		.posted = max_of(o->max_connections, (u32)POSTED_MIN),
 		.watch = {.period_ns = o->watch.period_ms * NS_PER_MS,
@@ -133,10 +128,12 @@ static int make_target(struct lib_lane *l)
 	                  .fragments = o->watch.fragments,
 	                  .disorder = o->watch.disorder},
 	};
-	bool xdp = o->port_mode == CHIMNEY_PORT_XDP;
+	u32 queues = lib_port_queues(l->context, l->index);
 	int err;
 
 	for (u32 i = 0; i < TCP_PORTS_MAX; i++) {
+		bool xdp = i < queues;
+
 		config.engine.ports[i].gso_max_bytes = xdp ? 0 : GSO_MAX_BYTES;
 		config.engine.ports[i].tx_csum = !xdp;
 		config.engine.ports[i].rx_trusted = xdp && xdp_link_is_local(l->context->ifindex);

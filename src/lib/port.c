@@ -45,7 +45,8 @@ static int manage(struct lib_lane *l, u32 tap_ifindex)
 	           : 0;
 }
 
-static int open_tap(struct lib_lane *l)
+/* One more port of the lane: a TAP. */
+static int add_tap(struct lib_lane *l)
 {
 	struct port_tap_config config = {
 		.pool = target_pool(l->target),
@@ -54,12 +55,19 @@ static int open_tap(struct lib_lane *l)
 		.mark = STEER_LANE_MARK,
 	};
 	const char *step = "?";
-	int err = port_tap_create(&config, &l->ports[0], &step);
+	int err = port_tap_create(&config, &l->ports[l->n_ports], &step);
 
 	if (err)
 		return failed(err, "no TAP", step);
-	l->n_ports = 1;
-	return manage(l, port_tap_ifindex(l->ports[0]));
+	l->n_ports++;
+	return 0;
+}
+
+static int open_tap(struct lib_lane *l)
+{
+	int err = add_tap(l);
+
+	return err ? err : manage(l, port_tap_ifindex(l->ports[0]));
 }
 
 /* Frames that a queue holds while the lane does something else: an ACK and a request of each
@@ -73,52 +81,97 @@ static u32 xdp_ring_frames(const struct chimney_context *c)
 	return frames;
 }
 
-u32 lib_port_buffers(const struct chimney_context *c)
+u32 lib_port_queues(const struct chimney_context *c, u32 lane)
 {
-	if (c->options.port_mode != CHIMNEY_PORT_XDP)
+	u32 queues = xdp_queues(c->ifindex), lanes = c->options.lanes;
+
+	if (c->options.port_mode != CHIMNEY_PORT_XDP || lane >= queues)
 		return 0;
-	return xdp_queues(c->ifindex) * xdp_ring_frames(c);
+	return (queues - lane - 1) / lanes + 1;
 }
 
-/* A socket on every receive queue: the first attaches the program and finds the mode. */
-static int open_xdp(struct lib_lane *l)
+u32 lib_port_buffers(const struct chimney_context *c, u32 lane)
 {
-	u32 ifindex = l->context->ifindex, queues = xdp_queues(ifindex);
+	return lib_port_queues(c, lane) * xdp_ring_frames(c);
+}
+
+/* The program is the interface's: the first lane loads it, and attaches it with its first port. */
+static int load_program(struct lib_lane *l)
+{
+	struct chimney_context *c = l->context;
+	int err = 0;
+
+	if (!c->xdp)
+		err = xdp_program_load(linux_backend_steering(l->backend), &c->xdp);
+	return err ? failed(err, "no XDP program", "load") : 0;
+}
+
+/* A socket on the queue, and the lane's flows for the program to find there. */
+static int open_queue(struct lib_lane *l, u32 queue)
+{
+	struct chimney_context *c = l->context;
+	struct port *first = c->lanes[0].ports[0];
 	struct port_afxdp_config config = {
 		.pool = target_pool(l->target),
-		.ifindex = ifindex,
-		.ring_frames = xdp_ring_frames(l->context),
-		.fill_frames = xdp_ring_frames(l->context),
-		.rx_trusted = xdp_link_is_local(ifindex),
+		.ifindex = c->ifindex,
+		.queue = queue,
+		.prog_fd = first ? -1 : xdp_program_fd(c->xdp),
+		.xsks_fd = xdp_program_xsks_fd(c->xdp),
+		.ring_frames = xdp_ring_frames(c),
+		.fill_frames = xdp_ring_frames(c),
+		.rx_trusted = xdp_link_is_local(c->ifindex),
 	};
-	int err = manage(l, 0);
+	const char *step = "flows";
+	struct port_info info;
+	int err = xdp_program_serve(c->xdp, queue, linux_backend_steering(l->backend));
 
-	if (err)
-		return err;
-	if (queues > TCP_PORTS_MAX)
-		return lib_fail(-E2BIG,
-		                "\"%s\" has %u receive queues, at most %u can be served: "
-		                "ethtool -L lowers them",
-		                l->context->options.interface, queues, TCP_PORTS_MAX);
-	err = xdp_program_load(linux_backend_steering(l->backend), &l->xdp);
-	if (err)
-		return failed(err, "no XDP program", "load");
-	config.prog_fd = xdp_program_fd(l->xdp);
-	config.xsks_fd = xdp_program_xsks_fd(l->xdp);
-	while (l->n_ports < queues) {
-		const char *step = "?";
-		struct port_info info;
-
-		config.queue = l->n_ports;
-		err = port_afxdp_create(&config, &l->ports[l->n_ports], &step);
-		if (err)
-			return failed(err, "no AF_XDP socket", step);
-		l->ports[0]->ops->info(l->ports[0], &info);
-		config.prog_fd = -1;
+	if (first) {
+		first->ops->info(first, &info);
 		config.no_native = !strcmp(info.mode, "xdp-generic");
-		l->n_ports++;
 	}
+	if (!err)
+		err = port_afxdp_create(&config, &l->ports[l->n_ports], &step);
+	if (err)
+		return failed(err, "no AF_XDP socket", step);
+	l->n_ports++;
 	return 0;
+}
+
+/*
+ * Lane i of n serves the queues i, i + n, ...: a frame can go to a socket of its own queue only,
+ * and which queue that is the card says. What comes on the queue of another lane passes the
+ * program, and tc steers it to the lane's TAP, so lanes need nothing from each other. A lane
+ * without a queue has the TAP alone.
+ */
+static int open_xdp(struct lib_lane *l)
+{
+	const struct chimney_context *c = l->context;
+	u32 queues = xdp_queues(c->ifindex), own = lib_port_queues(c, l->index);
+	int err = 0;
+
+	if (own + (own < queues) > TCP_PORTS_MAX)
+		return lib_fail(-E2BIG,
+		                "\"%s\" has %u receive queues, a lane can serve %u: more lanes, or "
+		                "fewer queues by ethtool -L",
+		                c->options.interface, queues,
+		                TCP_PORTS_MAX - (c->options.lanes > 1));
+	if (!own)
+		return open_tap(l);
+	err = manage(l, 0);
+	if (!err)
+		err = load_program(l);
+	for (u32 q = l->index; q < queues && !err; q += c->options.lanes)
+		err = open_queue(l, q);
+	if (err || own == queues)
+		return err;
+	err = add_tap(l);
+	if (!err) {
+		err = linux_backend_add_tap(l->backend, c->ifindex,
+		                            port_tap_ifindex(l->ports[own]));
+		if (err)
+			failed(err, "the TAP cannot be managed", "steering");
+	}
+	return err;
 }
 
 int lib_port_open(struct lib_lane *l)
@@ -134,8 +187,6 @@ void lib_port_close(struct lib_lane *l)
 {
 	for (u32 i = l->n_ports; i-- > 0;)
 		l->ports[i]->ops->destroy(l->ports[i]);
-	if (l->xdp)
-		xdp_program_unload(l->xdp);
 	if (l->backend)
 		linux_backend_destroy(l->backend);
 }

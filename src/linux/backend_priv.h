@@ -20,6 +20,7 @@ struct backend_port {
 	u32 ifindex;
 	u32 port;
 	u32 tap;
+	u32 fallback; /* XDP mode: the TAP for what comes on queues of other lanes, 0: none */
 };
 
 struct linux_backend {

@@ -96,7 +96,7 @@ static enum status inspect_route(struct linux_backend *b, struct move *m, struct
 	if (p->route.congestion)
 		c->flags |= CONN_ROUTE_CWND;
 	c->ifindex = port->ifindex;
-	c->tap = port->tap;
+	c->tap = port->tap ? port->tap : port->fallback;
 	m->path = question;
 	m->path.ifindex = port->ifindex;
 	m->neighbor = (struct neighbor_key){

@@ -443,6 +443,16 @@ int linux_backend_add_port(struct linux_backend *b, u32 ifindex, u32 port, u32 t
 	return 0;
 }
 
+int linux_backend_add_tap(struct linux_backend *b, u32 ifindex, u32 tap_ifindex)
+{
+	struct backend_port *p = backend_port(b, ifindex);
+	int err = p ? steering_add_tap(b->steering, tap_ifindex, ifindex) : -ENODEV;
+
+	if (!err)
+		p->fallback = tap_ifindex;
+	return err;
+}
+
 void linux_backend_remove_port(struct linux_backend *b, u32 ifindex)
 {
 	struct backend_port *p = backend_port(b, ifindex);

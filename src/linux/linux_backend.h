@@ -44,6 +44,9 @@ void linux_backend_destroy(struct linux_backend *b);
  * reads and writes (0: the port is in XDP mode). -EEXIST, -ENOSPC, -Exxx of the kernel. */
 int linux_backend_add_port(struct linux_backend *b, u32 ifindex, u32 port,
                            u32 tap_ifindex) MUST_CHECK;
+/* Where a port in XDP mode gets frames that come on a queue which is not its lane's. -ENODEV: not
+ * managed; -ENOSPC. */
+int linux_backend_add_tap(struct linux_backend *b, u32 ifindex, u32 tap_ifindex) MUST_CHECK;
 void linux_backend_remove_port(struct linux_backend *b, u32 ifindex);
 
 struct backend linux_backend_interface(struct linux_backend *b);

@@ -22,9 +22,9 @@ int xdp_program_load(const struct steering *s, struct xdp_program **ret_program)
 
 	if (!bpf)
 		return -errno;
-	err = bpf_map__reuse_fd(bpf->maps.flows, steering_flows_fd(s));
+	err = bpf_map__set_inner_map_fd(bpf->maps.queue_flows, steering_flows_fd(s));
 	if (!err)
-		err = bpf_map__reuse_fd(bpf->maps.states, steering_states_fd(s));
+		err = bpf_map__set_inner_map_fd(bpf->maps.queue_states, steering_states_fd(s));
 	if (!err)
 		err = bpf_map__reuse_fd(bpf->maps.counters, steering_counters_fd(s));
 	if (!err)
@@ -34,6 +34,17 @@ int xdp_program_load(const struct steering *s, struct xdp_program **ret_program)
 		return err;
 	}
 	*ret_program = (struct xdp_program *)bpf;
+	return 0;
+}
+
+int xdp_program_serve(struct xdp_program *p, u32 queue, const struct steering *s)
+{
+	const struct xdp_bpf *bpf = (const struct xdp_bpf *)p;
+	int flows = steering_flows_fd(s), states = steering_states_fd(s);
+
+	if (bpf_map_update_elem(bpf_map__fd(bpf->maps.queue_flows), &queue, &flows, BPF_ANY) ||
+	    bpf_map_update_elem(bpf_map__fd(bpf->maps.queue_states), &queue, &states, BPF_ANY))
+		return -errno;
 	return 0;
 }
 

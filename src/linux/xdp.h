@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * The XDP program of a port in XDP mode. It looks flows up in the maps of the steering programs, so
- * a flow is entered once for both. Loaded here; the port attaches it (port/afxdp.h) and enters its
- * sockets into the XSKMAP.
+ * a flow is entered once for both. One program an interface, whichever lanes serve its queues.
+ * Loaded here; the port attaches it (port/afxdp.h) and enters its sockets into the XSKMAP.
  */
 #ifndef LINUX_XDP_H
 #define LINUX_XDP_H
@@ -12,9 +12,11 @@
 struct steering;
 struct xdp_program;
 
-/* Loads the program with the maps of `s`, which must outlive it. One for each interface: the
- * XSKMAP's key is the queue. -Exxx of the kernel. */
+/* Loads the program for maps of the size of those of `s`, whose counters it shares. -Exxx of the
+ * kernel. */
 int xdp_program_load(const struct steering *s, struct xdp_program **ret_program) MUST_CHECK;
+/* Frames of queue `queue` are looked up in the maps of `s`, a steering of the same size. -Exxx. */
+int xdp_program_serve(struct xdp_program *p, u32 queue, const struct steering *s) MUST_CHECK;
 void xdp_program_unload(struct xdp_program *p);
 
 /* Descriptors for port_afxdp_create(); the program's. */

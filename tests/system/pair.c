@@ -189,7 +189,9 @@ static bool setup_links(struct pair *p)
 	char words[256];
 	int bad;
 
-	snprintf(words, sizeof(words), "link add " PAIR_IF " type veth peer name sys1 netns %d",
+	snprintf(words, sizeof(words),
+	         "link add " PAIR_IF " numtxqueues 2 numrxqueues 2 type veth "
+	         "peer name sys1 netns %d numtxqueues 2 numrxqueues 2",
 	         p->peer);
 	bad = pair_ip(p, false, words);
 	bad |= pair_ip(p, false, "link set lo up");

@@ -36,6 +36,7 @@ static bool rig_init(struct rig *r)
 	assert_int_equal(steering_create(64, &r->steering, &step), 0);
 	assert_int_equal(steering_add_port(r->steering, r->wire.near_ifindex), 0);
 	assert_int_equal(xdp_program_load(r->steering, &r->program), 0);
+	assert_int_equal(xdp_program_serve(r->program, 0, r->steering), 0);
 	config.pool = &r->pool.pool;
 	config.ifindex = r->wire.near_ifindex;
 	config.prog_fd = xdp_program_fd(r->program);
