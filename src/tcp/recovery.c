@@ -155,6 +155,7 @@ static void partial_ack(struct tcp_engine *e, struct tcp_conn *c, u32 acked)
 		return;
 	}
 	c->sacked_bytes -= min_of(c->sacked_bytes, deflate);
+	inflate(c, 0); /* less is out than before */
 	c->flags |= CONN_RETRANSMIT;
 }
 
