@@ -2,6 +2,7 @@
 #include "sim/act.h"
 
 #include "sim/plant.h"
+#include "sim/router.h"
 #include "sim/stream.h"
 
 enum { LOOKS_MAX = 4 };
@@ -52,6 +53,11 @@ static bool change_mac(struct act *a, const struct event *e)
 	struct neighbor_key key;
 
 	net_set_mac(&a->w->net, e->host, (u32)value(e, EVENT_KEY_HOP, 0), &mac);
+	if (a->w->config.host[e->host].ask) { /* it hears of it, or finds out */
+		router_announce(&a->w->net, e->host, (u32)value(e, EVENT_KEY_HOP, 0),
+		                a->w->config.host[e->host].v6);
+		return true;
+	}
 	(void)!soft_neighbor(m->soft, &hop, &mac, 0);
 	(void)!soft_neighbor_key(m->soft, &hop, &key, NULL);
 	(void)!host_neighbor_changed(m->host, &key, &mac, LINK_DIX);
@@ -66,6 +72,8 @@ static bool change_route(struct act *a, const struct event *e)
 	struct neighbor_key to;
 	struct path_key key;
 
+	if (a->w->config.host[e->host].ask) /* it has one gateway */
+		return false;
 	(void)!soft_path_key(m->soft, &remote, &key);
 	(void)!soft_route(m->soft, &remote, &hop, a->w->config.host[e->host].mtu);
 	(void)!soft_neighbor_key(m->soft, &hop, &to, &state);
@@ -151,11 +159,11 @@ static bool invalidate(struct act *a, const struct event *e)
 		s = any_end(a, e->host, value(e, EVENT_KEY_PICK, 0));
 		return s && !host_invalidate(m->host, s->host);
 	case EVENT_INVALIDATE_PATH:
-		(void)!soft_path_key(m->soft, &remote, &path);
-		return !host_invalidate_path(m->host, &path);
+		return !soft_path_key(m->soft, &remote, &path) &&
+		       !host_invalidate_path(m->host, &path);
 	default:
-		(void)!soft_neighbor_key(m->soft, &hop, &neighbor, NULL);
-		return !host_invalidate_neighbor(m->host, &neighbor);
+		return !soft_neighbor_key(m->soft, &hop, &neighbor, NULL) &&
+		       !host_invalidate_neighbor(m->host, &neighbor);
 	}
 }
 
@@ -274,6 +282,9 @@ bool act_event(struct act *a, const struct event *e)
 		return change_mac(a, e);
 	case EVENT_MTU:
 		world_path_mtu(a->w, e->host, &remote, (u32)value(e, EVENT_KEY_MTU, 1500));
+		return true;
+	case EVENT_LINK_MTU:
+		net_set_mtu(&a->w->net, e->host, (u32)value(e, EVENT_KEY_MTU, 1500));
 		return true;
 	case EVENT_ROUTE:
 		return change_route(a, e);

@@ -119,6 +119,9 @@ void event_draw(struct event *e, enum event_op op, struct prng *p, u32 hosts, u3
 		set(e, EVENT_KEY_TO, draw_peer(p, hosts, peers));
 		set(e, EVENT_KEY_MTU, mtu_min + prng_below(p, 1500 - mtu_min + 1));
 		break;
+	case EVENT_LINK_MTU:
+		set(e, EVENT_KEY_MTU, mtu_min + prng_below(p, 1500 - mtu_min + 1));
+		break;
 	case EVENT_INVALIDATE_PATH:
 		set(e, EVENT_KEY_TO, draw_peer(p, hosts, peers));
 		break;

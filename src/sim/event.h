@@ -45,6 +45,7 @@ enum event_key {
 	EVENT(UPLOAD, "upload", 0, K(SHARE) | K(PICK), "Connections are uploaded.")             \
 	EVENT(MAC, "mac", K(HOP), 0, "A next hop gets another MAC address.")                    \
 	EVENT(MTU, "mtu", K(TO) | K(MTU), 0, "The path MTU to a host changes.")                 \
+	EVENT(LINK_MTU, "link-mtu", K(MTU), 0, "The link to the host takes less, or more.")     \
 	EVENT(ROUTE, "route", K(TO) | K(HOP), 0, "The route to a host changes its next hop.")   \
 	EVENT(SETTINGS, "settings", K(PICK), 0, "An application changes its socket's options.") \
 	EVENT(QUERY, "query", K(PICK), 0, "Some connections are queried.")                      \

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sim/router.h"
 #include "wire/load.h"
 
 enum {
@@ -112,27 +113,27 @@ static bool is_hop(const struct net *net, u32 machine, const u8 *mac)
 }
 
 /* Which machine a frame is for, by its IP destination; NIL: none. */
-static u32 destination(const struct net *net, const u8 *frame, u32 len, struct ip_addr *ret)
+static u32 destination(const struct net *net, const u8 *frame, u32 len)
 {
+	struct ip_addr to = {{0}};
 	bool v6 = len >= IP6_DESTINATION + 16 && wire_get16(frame + 12) == 0x86dd;
 
-	memset(ret, 0, sizeof(*ret));
 	if (v6) {
-		memcpy(ret->b, frame + IP6_DESTINATION, 16);
+		memcpy(to.b, frame + IP6_DESTINATION, 16);
 	} else if (len >= IP4_DESTINATION + 4 && wire_get16(frame + 12) == 0x0800) {
-		ret->b[10] = ret->b[11] = 0xff;
-		memcpy(ret->b + 12, frame + IP4_DESTINATION, 4);
+		to.b[10] = to.b[11] = 0xff;
+		memcpy(to.b + 12, frame + IP4_DESTINATION, 4);
 	}
 	for (u32 m = 0; m < net->config.machines; m++) {
 		const struct ip_addr a = net_addr(m, v6);
 
-		if (ip_addr_eq(&a, ret))
+		if (ip_addr_eq(&a, &to))
 			return m;
 	}
 	return NIL;
 }
 
-static void send_on(struct net *net, u32 machine, const struct rx_frame *f)
+void net_send(struct net *net, u32 machine, const struct rx_frame *f)
 {
 	const struct buf *b = buf_at(&net->pool, f->buf);
 	struct port *port = sim_wire_port(net->wire[machine][net->active[machine]], SWITCH_END);
@@ -146,24 +147,25 @@ static void send_on(struct net *net, u32 machine, const struct rx_frame *f)
 
 	memcpy(out.header, buf_data(&net->pool, f->buf), ETHERNET_BYTES);
 	(void)port->ops->transmit(port, &out, 1);
-	net->counters.routed++;
 }
 
 static void route(struct net *net, u32 from, const struct rx_frame *f)
 {
 	const u8 *bytes = buf_data(&net->pool, f->buf);
-	struct ip_addr remote;
-	u32 to = destination(net, bytes, buf_at(&net->pool, f->buf)->len, &remote);
+	u32 to = destination(net, bytes, buf_at(&net->pool, f->buf)->len);
 
+	if (router_frame(net, from, bytes, buf_at(&net->pool, f->buf)->len))
+		return;
 	if (!is_hop(net, from, bytes)) {
 		net->counters.misaddressed++;
 	} else if (to == NIL) {
 		net->counters.unroutable++;
 	} else if (f->len > net->config.mtu[to] + ETHERNET_BYTES) {
 		net->counters.too_big++;
-		net->config.too_big(net->config.ctx, from, &remote, net->config.mtu[to]);
+		router_too_big(net, from, bytes, f->len, net->config.mtu[to]);
 	} else {
-		send_on(net, to, f);
+		net_send(net, to, f);
+		net->counters.routed++;
 	}
 }
 
@@ -236,4 +238,9 @@ void net_set_mac(struct net *net, u32 machine, u32 hop, const struct mac_addr *m
 	h->old = h->mac;
 	h->old_until_ns = net->now_ns + net->config.old_mac_ns;
 	h->mac = *mac;
+}
+
+void net_set_mtu(struct net *net, u32 machine, u32 mtu)
+{
+	net->config.mtu[machine] = mtu;
 }

@@ -28,9 +28,6 @@ struct net_config {
 	u32 mtu[NET_MACHINES];
 	u32 frames_max; /* under way on one wire, each direction */
 	u64 old_mac_ns; /* how long a hop's former address is answered */
-	/* A frame does not fit the link to its destination: what ICMP would tell the sender. */
-	void *ctx;
-	void (*too_big)(void *ctx, u32 machine, const struct ip_addr *remote, u32 mtu);
 };
 
 struct net_hop {
@@ -70,11 +67,15 @@ struct port *net_port(struct net *net, u32 machine, u32 port);
 void net_set_now(struct net *net, u64 now_ns);
 /* Moves what has arrived at the switch on its way. */
 void net_route(struct net *net);
+/* Sends a frame of the switch's pool to a machine, by the port that it uses. */
+void net_send(struct net *net, u32 machine, const struct rx_frame *f);
 /* When a frame arrives at the switch; at a machine's port in use. UINT64_MAX: none. */
 u64 net_next_ns(const struct net *net);
 u64 net_arrival_ns(const struct net *net, u32 machine);
 
 void net_set_link(struct net *net, u32 machine, const struct sim_link *link);
+/* Of the link to a machine: what does not fit is answered by ICMP. */
+void net_set_mtu(struct net *net, u32 machine, u32 mtu);
 void net_set_up(struct net *net, u32 machine, bool up);
 void net_set_mac(struct net *net, u32 machine, u32 hop, const struct mac_addr *mac);
 

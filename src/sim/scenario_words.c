@@ -17,6 +17,7 @@ const struct scenario_field scenario_host_fields[] = {
 	FIELD("v6", NUMBER, world_host, v6),
 	FIELD("ecn", NUMBER, world_host, ecn),
 	FIELD("cc", ALGORITHM, world_host, cc),
+	FIELD("ask", NUMBER, world_host, ask),
 	{NULL},
 };
 

@@ -98,14 +98,6 @@ static enum status refuse(void *ctx, enum host_layer layer, const struct host_ca
 	return ppm && prng_chance(&w->prng, ppm) ? STATUS_LAYER_REFUSED : STATUS_OK;
 }
 
-/* What an ICMP error of the switch would tell: the path's MTU. */
-static void too_big(void *ctx, u32 machine, const struct ip_addr *remote, u32 mtu)
-{
-	struct world *w = ctx;
-
-	world_path_mtu(w, machine, remote, mtu);
-}
-
 void world_path_mtu(struct world *w, u32 machine, const struct ip_addr *remote, u32 mtu)
 {
 	struct machine *m = w->machine[machine];
@@ -160,6 +152,10 @@ static struct soft_config soft_config(const struct world_config *k, u32 machine)
 		.rcv_wscale = WORLD_WSCALE,
 		.mss = v6 ? 1440 : 1460,
 		.ip_id_confined = true,
+		.max_prefixes = 2,
+		.reachable_ns = 200 * NS_PER_MS,
+		.retrans_ns = 20 * NS_PER_MS,
+		.delay_probe_ns = 20 * NS_PER_MS,
 		.no_resets = true, /* MSL is short here: FINs may be sent again later */
 	};
 }
@@ -172,6 +168,7 @@ static struct target_config target_config(const struct world_config *k, u32 mach
 		.connections = t->connections ? t->connections : k->conns_max + 8,
 		.paths = WORLD_HOSTS,
 		.bufs = {.small = max_of(plenty, 4 * k->conns_max), .large = 16},
+		.reachable_ns = 200 * NS_PER_MS,
 		.engine = engine_config(k, machine, 1 + which),
 	};
 
@@ -211,7 +208,8 @@ static struct machine_config machine_config(struct world *w, u32 machine)
 	return m;
 }
 
-static bool set_routes(struct world *w, u32 machine)
+/* Next hops whose addresses are set, and a route to each host. */
+static bool set_hops(struct world *w, u32 machine)
 {
 	const struct world_host *h = w->config.host;
 	struct soft *s = w->machine[machine]->soft;
@@ -230,11 +228,27 @@ static bool set_routes(struct world *w, u32 machine)
 		if (i != machine && h[i].v6 == h[machine].v6 && soft_route(s, &remote, &hop, mtu))
 			return false;
 	}
-	for (u32 i = 0; i < STREAM_SERVERS; i++) {
-		if (soft_listen(s, (u16)(STREAM_SERVER_PORT + i)))
-			return false;
-	}
 	return true;
+}
+
+/* Everything by one gateway, whose address is asked for, and whose MTUs are found out. */
+static bool set_gateway(struct world *w, u32 machine)
+{
+	const struct world_host *h = &w->config.host[machine];
+	const struct ip_addr hop = net_hop_addr(0, h->v6);
+	const struct ip_addr any =
+		h->v6 ? (struct ip_addr){{0}} : (struct ip_addr){.b = {[10] = 0xff, [11] = 0xff}};
+
+	return !soft_prefix(w->machine[machine]->soft, &any, 0, &hop, h->mtu, 0);
+}
+
+static bool set_routes(struct world *w, u32 machine)
+{
+	bool ok = w->config.host[machine].ask ? set_gateway(w, machine) : set_hops(w, machine);
+
+	for (u32 i = 0; ok && i < STREAM_SERVERS; i++)
+		ok = !soft_listen(w->machine[machine]->soft, (u16)(STREAM_SERVER_PORT + i));
+	return ok;
 }
 
 static bool make_machines(struct world *w)
@@ -260,8 +274,6 @@ static bool make_net(struct world *w)
 		.machines = w->config.n_hosts,
 		.frames_max = w->config.frames_max,
 		.old_mac_ns = OLD_MAC_NS,
-		.ctx = w,
-		.too_big = too_big,
 	};
 
 	for (u32 i = 0; i < w->config.n_hosts; i++) {

@@ -39,6 +39,7 @@ struct world_host {
 	bool v6;
 	bool ecn;
 	u8 cc;       /* enum tcp_cc_algorithm and one; 0: CUBIC */
+	bool ask;    /* for its gateway's address, by ARP or neighbor discovery; else it is set */
 	u32 targets; /* 1 */
 	struct world_target target[MACHINE_TARGETS];
 	struct sim_link link;

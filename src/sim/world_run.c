@@ -6,6 +6,8 @@
 #include "sim/world.h"
 #include "tcp/verdict.h"
 
+enum { EACH_TURN_MAX = 64 }; /* streams, up to which tables are walked after each event */
+
 #define STALL_NS  (60 * NS_PER_S) /* of virtual time, with nothing received */
 #define SETTLE_NS NS_PER_S
 
@@ -198,6 +200,8 @@ static void turn_machine(struct world *w, u32 machine)
 	accept_all(w, machine);
 	serve(w, machine);
 	machine_send(m);
+	if (w->n_streams <= EACH_TURN_MAX)
+		check_tables(w, machine);
 	w->next_ns[machine] = machine_due(w, machine);
 	if (m->spy.illegal)
 		world_wrong(w, CHECK_LEGAL, "%s: %s", w->config.host[machine].name, m->spy.what);
