@@ -57,15 +57,6 @@ static int down(struct spy *s, struct offload_request *request,
 	return err;
 }
 
-static int spy_offload(void *impl, struct offload_request *request)
-{
-	struct spy *s = impl;
-
-	if (request->two_phase && s->n_half < SPY_CALLS)
-		s->half[s->n_half++] = (struct spy_offload){.request = request};
-	return down(s, request, s->chain.below.ops->offload);
-}
-
 /* The second phase: did the target die since the first? */
 static bool forget_half(struct spy *s, const struct offload_request *request)
 {
@@ -78,6 +69,16 @@ static bool forget_half(struct spy *s, const struct offload_request *request)
 		s->half[i--] = s->half[--s->n_half];
 	}
 	return died;
+}
+
+static int spy_offload(void *impl, struct offload_request *request)
+{
+	struct spy *s = impl;
+
+	forget_half(s, request); /* the first phase of one that went no further */
+	if (request->two_phase && s->n_half < SPY_CALLS)
+		s->half[s->n_half++] = (struct spy_offload){.request = request};
+	return down(s, request, s->chain.below.ops->offload);
 }
 
 /* What the blocks of a list refer to, before a target of another pool copies it: the copies are the

@@ -20,8 +20,9 @@ enum {
 	MIN_MSS = 88,   /* below that a peer's MSS is taken for a mistake or an attack */
 	RTO_BACKOFF_MAX = 16,
 	POOL_LOW_DIVISOR = 32,
-	R1_RETRANSMITS = 3,  /* RFC 9293 3.8.3 SHLD-10 */
-	SMALL_RECEIVE = 512, /* at most this much is copied to spare a buffer */
+	REMEMBER_RESERVE_DIVISOR = 16, /* between that and what senders leave, an eighth */
+	R1_RETRANSMITS = 3,            /* RFC 9293 3.8.3 SHLD-10 */
+	SMALL_RECEIVE = 512,           /* at most this much is copied to spare a buffer */
 };
 
 struct tcp_engine {
@@ -208,6 +209,16 @@ static inline void segment_drop(struct tcp_engine *e, enum tcp_drop reason)
 static inline bool pool_is_low(const struct tcp_engine *e)
 {
 	return e->bufs->n_free[BUF_SMALL] < e->bufs->count[BUF_SMALL] / POOL_LOW_DIVISOR;
+}
+
+/* A small buffer for what recovery keeps in mind, which can do without: senders stop before it, and
+ * it stops before what receiving needs. NIL: there is none for that. */
+static inline u32 buf_to_remember(struct tcp_engine *e)
+{
+	if (unlikely(e->bufs->n_free[BUF_SMALL] <=
+	             e->bufs->count[BUF_SMALL] / REMEMBER_RESERVE_DIVISOR))
+		return NIL;
+	return buf_alloc(e->bufs, BUF_SMALL);
 }
 
 /* Owes an ACK at the next flush. */

@@ -4,7 +4,7 @@
 static struct scoreboard *board_make(struct tcp_engine *e, struct tcp_conn *c)
 {
 	if (c->sack_buf == NIL) {
-		c->sack_buf = buf_alloc(e->bufs, BUF_SMALL);
+		c->sack_buf = buf_to_remember(e);
 		if (c->sack_buf == NIL)
 			return NULL;
 		sack_board(e, c)->n = 0;

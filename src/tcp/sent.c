@@ -71,7 +71,7 @@ static struct sent_record *find(struct tcp_engine *e, struct tcp_conn *c, tcp_se
 /* A new block behind `after` (NIL: the first one); NIL when there is no buffer. */
 static u32 add_block(struct tcp_engine *e, struct tcp_conn *c, u32 after)
 {
-	u32 buf = buf_alloc(e->bufs, BUF_SMALL);
+	u32 buf = buf_to_remember(e);
 
 	if (unlikely(buf == NIL))
 		return NIL;
