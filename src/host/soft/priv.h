@@ -189,6 +189,7 @@ struct soft {
 	struct soft_fragment *fragment;
 	u32 fragment_free;
 	u32 reassembly_bytes;
+	u32 n_reassemblies;
 	u64 reassembly_born;
 	struct rx_frame done[SOFT_DONE];
 	u32 n_done;

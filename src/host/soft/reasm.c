@@ -43,6 +43,7 @@ static void drop(struct soft *s, struct soft_reassembly *d)
 {
 	put_fragments(s, d);
 	d->taken = false;
+	s->n_reassemblies--;
 }
 
 /* Stays without a byte, so that what is still to come is known for what it is. */
@@ -134,6 +135,7 @@ static struct soft_reassembly *begin(struct soft *s, const struct wire_ip *ip)
 		evict_from_largest(s);
 		d = free_entry(s);
 	}
+	s->n_reassemblies++;
 	*d = (struct soft_reassembly){
 		.src = ip->src,
 		.dst = ip->dst,
@@ -405,7 +407,7 @@ static void expire(struct soft *s, struct soft_reassembly *d)
 
 void reasm_timers(struct soft *s)
 {
-	for (u32 i = 0; i < s->config.max_reassemblies; i++) {
+	for (u32 i = 0; s->n_reassemblies && i < s->config.max_reassemblies; i++) {
 		if (s->reassembly[i].taken && s->reassembly[i].until_ns <= s->now_ns)
 			expire(s, &s->reassembly[i]);
 	}
@@ -415,7 +417,7 @@ u64 reasm_deadline(const struct soft *s)
 {
 	u64 at = TIMER_STOPPED;
 
-	for (u32 i = 0; i < s->config.max_reassemblies; i++) {
+	for (u32 i = 0; s->n_reassemblies && i < s->config.max_reassemblies; i++) {
 		if (s->reassembly[i].taken)
 			at = min_of(at, s->reassembly[i].until_ns);
 	}
