@@ -342,6 +342,14 @@ static bool check_icmp(struct run *r, const struct event *e, struct flow *f)
 	return true;
 }
 
+/* An ACK that a move had made late, and that the next one has overtaken. */
+static bool is_late_ack(const struct run *r, const struct event *e, const struct seen *s)
+{
+	const struct packet_spec *p = &e->packet;
+
+	return r->config.moves && is_pure_ack(p) && (s32)(wire_get32(s->tcp + 8) - p->ack) > 0;
+}
+
 bool run_packet_out(struct run *r, const struct event *e)
 {
 	struct flow *f = e->packet.src_port ? flow_of_spec(r, e) : opening_flow(r);
@@ -364,6 +372,10 @@ bool run_packet_out(struct run *r, const struct event *e)
 		return false;
 	if (is_early_ack(r, e, &s))
 		return run_packet_out(r, e);
+	if (is_late_ack(r, e, &s)) {
+		r->pushed_back = true;
+		return true;
+	}
 	learn(f, &e->packet, &s);
 	return check_ip(r, e, f, &s) && check_payload(r, e, f, &s) && collect(r, e, f, &s) &&
 	       check_time(r, e);

@@ -359,6 +359,32 @@ static void import_known(struct tcp_conn *c, const struct tcp_delegated *d)
 	c->rack_fack = c->snd_una;
 }
 
+/* What the peer told of last left no later than anything else: RACK waits for what is missing as
+ * it would have. */
+static void import_rack(struct tcp_engine *e, struct tcp_conn *c)
+{
+	const struct scoreboard *b = sack_board(e, c);
+
+	if (!b || !b->n || c->recovery == TCP_RECOVERY_LOSS)
+		return;
+	c->rack_xmit_ns = c->sent_at_ns;
+	c->rack_end = b->r[b->n - 1].end;
+	c->rack_rtt_us = (u32)min_of(c->srtt_ns / NS_PER_US, (u64)UINT32_MAX);
+	c->loss |= LOSS_REO_TIMER;
+	timer_set(e, c, &c->probe_at_ns,
+	          max_of(e->now_ns, ns_add(c->sent_at_ns, c->srtt_ns + rack_reo_wnd(e, c))));
+}
+
+/* The end was sent again, and nothing was lost: that was a probe, and one is enough. */
+static void import_probe(struct tcp_conn *c)
+{
+	if (c->recovery != TCP_RECOVERY_OPEN || !seq_eq(c->high_rxt, c->snd_max) ||
+	    !(c->options & TCP_OPT_SACK))
+		return;
+	c->loss |= LOSS_TLP | LOSS_TLP_REPEAT;
+	c->tlp_end = c->snd_max;
+}
+
 void recovery_import(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_delegated *d)
 {
 	sent_rebuild(e, c);
@@ -371,6 +397,8 @@ void recovery_import(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_
 		c->high_rxt = c->snd_max;
 	if (c->recovery == TCP_RECOVERY_FAST && uses_prr(c) && !c->prr_flight)
 		prr_begin(c);
+	import_probe(c);
+	import_rack(e, c);
 	tlp_schedule(e, c);
 }
 

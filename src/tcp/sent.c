@@ -420,22 +420,32 @@ void sent_cut(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq)
 		r->end = right.end;
 }
 
+/* Left of it something may have been sent again, who knows when. */
+static tcp_seq repeated_end(const struct tcp_conn *c)
+{
+	return c->recovery >= TCP_RECOVERY_FAST && seq_eq(c->high_rxt, c->snd_una) ? c->snd_max
+	                                                                           : c->high_rxt;
+}
+
 void sent_rebuild(struct tcp_engine *e, struct tcp_conn *c)
 {
 	struct sent_record r = {
-		.xmit_ns = e->now_ns,
-		.first_sent_ns = e->now_ns,
-		.delivered_ns = e->now_ns,
 		.delivered = c->delivered,
 		.transmits = 2, /* nobody knows: no measurement from it */
 	};
+	tcp_seq repeated = repeated_end(c), end;
 	struct sent_at at;
 
 	sent_clear(e, c);
 	c->flags &= (u16)~CONN_UNLOGGED;
 	c->loss |= LOSS_REPEATED;
-	for (r.start = sack_skip(e, c, c->snd_una, &r.end); seq_lt(r.start, c->snd_max);
-	     r.start = sack_skip(e, c, r.end, &r.end)) {
+	for (r.start = sack_skip(e, c, c->snd_una, &end); seq_lt(r.start, c->snd_max);
+	     r.start = sack_skip(e, c, r.end, &end)) {
+		bool old = seq_lt(r.start, repeated);
+
+		/* Of what was sent once, the last left when new data did. */
+		r.end = old ? seq_min(end, repeated) : end;
+		r.xmit_ns = r.first_sent_ns = r.delivered_ns = old ? e->now_ns : c->sent_at_ns;
 		at = (struct sent_at){c->sent_tail, 1};
 		if (c->sent_head != NIL)
 			at.i = block_at(e, at.buf)->n;
