@@ -4,24 +4,21 @@
  * below any number of connections, and to hold an idle connection.
  */
 #include "cases.h"
-#include "child.h"
 #include "engines.h"
+#include "hold.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	OP_SETUP = 1, /* v[0]: connections between two engines */
-	OP_MOVE,      /* answers v[0]: export ns, v[1]: import ns, v[2]: connections moved */
-	OP_VERIFY,    /* every connection answers a request */
-	OP_FILL,      /* v[0]: connections imported into an engine of their own */
-	OP_UPDATE,    /* answers v[0]: ns, v[1]: updates */
+	/* Two engines with v[0] connections between them; HOLD_FILL: v[0] of them imported into an
+	 * engine of their own. */
+	OP_CONNECT = HOLD_OWN,
 
 	MOVE_CHUNK = 128,
 	MOVE_TOTAL = 100000,
 	UPDATES = 1000000,
-	PORTS = 60000, /* remote ports of a local port */
 	VERIFY_NS = 500000000,
 	SETTLE_NS = 100000000,
 };
@@ -29,23 +26,17 @@ enum {
 struct engine_case {
 	struct engines es;
 	struct tcp_state states[MOVE_CHUNK];
-	/* OP_FILL: an engine with many idle connections */
+	/* HOLD_FILL: an engine with many idle connections */
 	struct tcp_engine *many;
 	u32 neighbor;
 };
 
-static int fail(struct bench_msg *msg, int err, const char *what)
-{
-	snprintf(msg->why, sizeof(msg->why), "%s", what);
-	return err;
-}
-
-static int op_setup(struct engine_case *c, struct bench_msg *msg)
+static int op_connect(struct engine_case *c, struct bench_msg *msg)
 {
 	struct engines_config config = {.n = (u32)msg->v[0], .timestamps = true, .echo = true};
 	int err = engines_open(&c->es, &config);
 
-	return err ? fail(msg, err, "engines in memory do not connect") : 0;
+	return err ? hold_fail(msg, err, "engines in memory do not connect") : 0;
 }
 
 static u64 export_chunk(struct engine_case *c, const u32 *conns, u32 n)
@@ -90,7 +81,7 @@ static int op_move(struct engine_case *c, struct bench_msg *msg)
 		export_ns += export_chunk(c, &end->conns[next], n);
 		err = import_chunk(c, &end->conns[next], n, &ns);
 		if (err)
-			return fail(msg, err, "tcp_conn_import");
+			return hold_fail(msg, err, "tcp_conn_import");
 		import_ns += ns;
 		moved += n;
 		next = (next + n) % end->n_conns;
@@ -107,17 +98,9 @@ static int op_verify(struct engine_case *c, struct bench_msg *msg)
 	int err = engines_rr(&c->es, VERIFY_NS, &count, &ns);
 
 	if (err || count < c->es.config.n)
-		return fail(msg, err ? err : -EIO, "connections do not answer after the moves");
+		return hold_fail(msg, err ? err : -EIO,
+		                 "connections do not answer after the moves");
 	return 0;
-}
-
-static void *zeroed(size_t bytes)
-{
-	void *mem = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-
-	if (mem)
-		memset(mem, 0, bytes);
-	return mem;
 }
 
 /* An engine for n connections with one neighbor and one path; none of its memory is ever freed: the
@@ -129,10 +112,10 @@ static int make_many(struct engine_case *c, u32 n, u32 *ret_path)
 	struct tcp_engine *template_engine = c->es.end[ENGINE_SERVER].engine;
 	struct neighbor_state neighbor;
 	struct path_state path;
-	void *arena = zeroed(tcp_engine_arena_bytes(&config));
+	void *arena = hold_pages(tcp_engine_arena_bytes(&config));
 	int err;
 
-	c->many = zeroed(tcp_engine_bytes());
+	c->many = hold_pages(tcp_engine_bytes());
 	if (!arena || !c->many)
 		return -ENOMEM;
 	tcp_engine_init(c->many, arena, &config, &c->es.end[ENGINE_SERVER].pool);
@@ -151,7 +134,7 @@ static int op_fill(struct engine_case *c, struct bench_msg *msg)
 	int err;
 
 	msg->v[0] = 1;
-	err = op_setup(c, msg);
+	err = op_connect(c, msg);
 	if (err)
 		return err;
 	engines_idle(&c->es, SETTLE_NS);
@@ -159,11 +142,11 @@ static int op_fill(struct engine_case *c, struct bench_msg *msg)
 	                c->es.now_ns, state);
 	err = make_many(c, n, &path);
 	for (u32 i = 0; err == 0 && i < n; i++) {
-		state->k.local_port = (u16)(1 + i / PORTS);
-		state->k.remote_port = (u16)(1 + i % PORTS);
+		state->k.local_port = (u16)(1 + i / HOLD_PORTS);
+		state->k.remote_port = (u16)(1 + i % HOLD_PORTS);
 		err = tcp_conn_import(c->many, state, path, c->es.now_ns, &conn);
 	}
-	return err ? fail(msg, err, "an engine with many connections") : 0;
+	return err ? hold_fail(msg, err, "an engine with many connections") : 0;
 }
 
 static int op_update(struct engine_case *c, struct bench_msg *msg)
@@ -183,95 +166,31 @@ static int op_update(struct engine_case *c, struct bench_msg *msg)
 static int handle(void *state, struct bench_msg *msg)
 {
 	switch (msg->op) {
-	case OP_SETUP:
-		return op_setup(state, msg);
-	case OP_MOVE:
+	case OP_CONNECT:
+		return op_connect(state, msg);
+	case HOLD_MOVE:
 		return op_move(state, msg);
-	case OP_VERIFY:
+	case HOLD_VERIFY:
 		return op_verify(state, msg);
-	case OP_FILL:
+	case HOLD_FILL:
 		return op_fill(state, msg);
-	case OP_UPDATE:
+	case HOLD_UPDATE:
 		return op_update(state, msg);
 	default:
-		return fail(msg, -ENOSYS, "unknown operation");
+		return hold_fail(msg, -ENOSYS, "unknown operation");
 	}
 }
 
-/* Children of a case: our side, and for neighbor updates the same with one connection. */
-struct engine_run {
-	struct bench_child ours, one;
-};
-
-static int start(struct bench_child *child, u32 op, u32 n, struct bench_run *run)
-{
-	struct engine_case *c = calloc(1, sizeof(*c));
-	struct bench_child_config config = {.ns = -1, .cpu = 1, .handle = handle, .state = c};
-	struct bench_msg setup = {.op = op, .v = {n}};
-	int err;
-
-	if (!c)
-		return -ENOMEM;
-	err = bench_child_start(child, &config);
-	free(c);
-	return err ? err : bench_child_call(child, &setup, run);
-}
+static const struct hold_kind kind = {handle, sizeof(struct engine_case), "export", "import"};
 
 static int move_setup(struct bench_run *run)
 {
-	struct engine_run *r = run->state = calloc(1, sizeof(*r));
-
-	return r ? start(&r->ours, OP_SETUP, run->bcase->n, run) : -ENOMEM;
-}
-
-static int move_ours(struct bench_run *run, double *ret_value)
-{
-	struct engine_run *r = run->state;
-	struct bench_msg msg = {.op = OP_MOVE};
-	int err = bench_child_call(&r->ours, &msg, run);
-	double n = (double)msg.v[2] * 1000.0;
-
-	if (err)
-		return err;
-	*ret_value = (double)(msg.v[0] + msg.v[1]) / n;
-	bench_note(run, "export %.3f, import %.3f us/conn", (double)msg.v[0] / n,
-	           (double)msg.v[1] / n);
-	return 0;
-}
-
-static int move_verify(struct bench_run *run)
-{
-	struct engine_run *r = run->state;
-	struct bench_msg msg = {.op = OP_VERIFY};
-
-	return bench_child_call(&r->ours, &msg, run);
+	return hold_setup(run, &kind, OP_CONNECT, false);
 }
 
 static int neighbor_setup(struct bench_run *run)
 {
-	struct engine_run *r = run->state = calloc(1, sizeof(*r));
-	int err = r ? start(&r->ours, OP_FILL, run->bcase->n, run) : -ENOMEM;
-
-	return err ? err : start(&r->one, OP_FILL, 1, run);
-}
-
-static int update(struct bench_child *child, struct bench_run *run, double *ret_value)
-{
-	struct bench_msg msg = {.op = OP_UPDATE};
-	int err = bench_child_call(child, &msg, run);
-
-	*ret_value = err ? 0 : (double)msg.v[0] / (double)msg.v[1];
-	return err;
-}
-
-static int neighbor_ours(struct bench_run *run, double *ret_value)
-{
-	return update(&((struct engine_run *)run->state)->ours, run, ret_value);
-}
-
-static int neighbor_one(struct bench_run *run, double *ret_value)
-{
-	return update(&((struct engine_run *)run->state)->one, run, ret_value);
+	return hold_setup(run, &kind, HOLD_FILL, true);
 }
 
 static int memory_ours(struct bench_run *run, double *ret_value)
@@ -286,37 +205,19 @@ static int memory_ours(struct bench_run *run, double *ret_value)
 	return 0;
 }
 
-static void teardown(struct bench_run *run)
-{
-	struct engine_run *r = run->state;
-
-	if (!r)
-		return;
-	bench_child_stop(&r->ours);
-	bench_child_stop(&r->one);
-	free(r);
-}
-
-#define NEIGHBOR_CASE(count)                                                                   \
-	{                                                                                      \
-		.name = "engine/neighbor/" #count, .unit = "ns/update",                        \
-		.peer_name = "the same, one connection", .setup = neighbor_setup,              \
-		.ours = neighbor_ours, .peer = neighbor_one, .teardown = teardown, .n = count, \
-	}
-
 static const struct bench_case cases[] = {
 	{
 		.name = "engine/move",
 		.unit = "us/conn",
 		.setup = move_setup,
-		.ours = move_ours,
-		.verify = move_verify,
-		.teardown = teardown,
+		.ours = hold_move,
+		.verify = hold_verify,
+		.teardown = hold_teardown,
 		.n = 10000,
 	},
-	NEIGHBOR_CASE(1),
-	NEIGHBOR_CASE(1000),
-	NEIGHBOR_CASE(1000000),
+	HOLD_NEIGHBOR_CASE("engine", neighbor_setup, 1),
+	HOLD_NEIGHBOR_CASE("engine", neighbor_setup, 1000),
+	HOLD_NEIGHBOR_CASE("engine", neighbor_setup, 1000000),
 	{.name = "engine/idle-memory", .unit = "B/conn", .ours = memory_ours},
 };
 

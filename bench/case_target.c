@@ -4,8 +4,8 @@
  * given back, one neighbor update below any number of connections, memory of an idle connection.
  */
 #include "cases.h"
-#include "child.h"
 #include "engines.h"
+#include "hold.h"
 #include "target/target.h"
 
 #include <errno.h>
@@ -13,14 +13,9 @@
 #include <stdlib.h>
 
 enum {
-	OP_FILL = 1, /* v[0]: connections that the target takes over */
-	OP_MOVE,     /* answers v[0]: ns of uploads, v[1]: of offloads, v[2]: connections moved */
-	OP_UPDATE,   /* answers v[0]: ns, v[1]: updates */
-
 	CHUNK = 128,
 	MOVE_TOTAL = 100000,
 	UPDATES = 200000,
-	PORTS = 60000, /* remote ports of a local port */
 	SETTLE_NS = 100000000,
 };
 
@@ -38,21 +33,6 @@ struct target_case {
 	u32 n;
 	u64 now_ns;
 };
-
-static int fail(struct bench_msg *msg, int err, const char *what)
-{
-	snprintf(msg->why, sizeof(msg->why), "%s", what);
-	return err;
-}
-
-static void *pages(size_t bytes)
-{
-	void *mem = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-
-	if (mem)
-		memset(mem, 0, bytes);
-	return mem;
-}
 
 static void on_complete(void *host, struct offload_request *request)
 {
@@ -114,11 +94,11 @@ static struct target_config config_for(u32 n)
 static int make_target(struct target_case *c, u32 n)
 {
 	struct target_config config = config_for(n);
-	void *arena = pages(target_arena_bytes(&config));
-	void *list = pages(block_list_bytes(CHUNK + 2, 1, 1, CHUNK));
+	void *arena = hold_pages(target_arena_bytes(&config));
+	void *list = hold_pages(block_list_bytes(CHUNK + 2, 1, 1, CHUNK));
 	int err;
 
-	c->target = pages(target_bytes(&config));
+	c->target = hold_pages(target_bytes(&config));
 	c->conns = calloc(n, sizeof(*c->conns));
 	if (!arena || !list || !c->target || !c->conns)
 		return -ENOMEM;
@@ -202,8 +182,8 @@ static int fill_chunk(struct target_case *c, u32 from, u32 n)
 		struct tcp_state *s = &c->list.conns[i];
 
 		*s = c->conn_state;
-		s->k.local_port = (u16)(1 + (from + i) / PORTS);
-		s->k.remote_port = (u16)(1 + (from + i) % PORTS);
+		s->k.local_port = (u16)(1 + (from + i) / HOLD_PORTS);
+		s->k.remote_port = (u16)(1 + (from + i) % HOLD_PORTS);
 	}
 	if (err == 0)
 		err = run_call(c, c->device.ops->offload, BLOCK_CALL_OFFLOAD);
@@ -218,13 +198,13 @@ static int op_fill(struct target_case *c, struct bench_msg *msg)
 
 	c->n = (u32)msg->v[0];
 	if (err)
-		return fail(msg, err, "engines in memory, for the template");
+		return hold_fail(msg, err, "engines in memory, for the template");
 	err = make_target(c, c->n);
 	if (err)
-		return fail(msg, err, "a target for so many connections");
+		return hold_fail(msg, err, "a target for so many connections");
 	for (u32 i = 0; err == 0 && i < c->n; i += CHUNK)
 		err = fill_chunk(c, i, min_of(c->n - i, (u32)CHUNK));
-	return err ? fail(msg, err, "the target does not take the connections") : 0;
+	return err ? hold_fail(msg, err, "the target does not take the connections") : 0;
 }
 
 /* The uploaded list becomes the list of an offload: the host adds its part of each state. */
@@ -239,8 +219,8 @@ static void turn_round(struct target_case *c)
 
 		s->k = c->conn_state.k;
 		s->c = c->conn_state.c;
-		s->k.local_port = (u16)(1 + number / PORTS);
-		s->k.remote_port = (u16)(1 + number % PORTS);
+		s->k.local_port = (u16)(1 + number / HOLD_PORTS);
+		s->k.remote_port = (u16)(1 + number % HOLD_PORTS);
 		b->device = HANDLE_NONE;
 		b->flags |= BLOCK_CONST | BLOCK_CACHED;
 	}
@@ -254,13 +234,13 @@ static int move_chunk(struct target_case *c, u32 from, u32 n, struct bench_msg *
 	if (err == 0)
 		err = run_call(c, c->device.ops->upload, BLOCK_CALL_UPLOAD);
 	if (err)
-		return fail(msg, err, "upload");
+		return hold_fail(msg, err, "upload");
 	c->device.ops->commit(c->device.impl, &c->request);
 	middle = bench_now_ns();
 	turn_round(c);
 	err = run_call(c, c->device.ops->offload, BLOCK_CALL_OFFLOAD);
 	if (err)
-		return fail(msg, err, "offload");
+		return hold_fail(msg, err, "offload");
 	msg->v[0] += middle - start;
 	msg->v[1] += bench_now_ns() - middle;
 	keep_handles(c);
@@ -302,89 +282,34 @@ static int op_update(struct target_case *c, struct bench_msg *msg)
 	}
 	msg->v[0] = bench_now_ns() - start;
 	msg->v[1] = UPDATES;
-	return err ? fail(msg, err, "update of the neighbor") : 0;
+	return err ? hold_fail(msg, err, "update of the neighbor") : 0;
 }
 
 static int handle_msg(void *state, struct bench_msg *msg)
 {
 	switch (msg->op) {
-	case OP_FILL:
+	case HOLD_FILL:
 		return op_fill(state, msg);
-	case OP_MOVE:
+	case HOLD_MOVE:
 		return op_move(state, msg);
-	case OP_UPDATE:
+	case HOLD_UPDATE:
 		return op_update(state, msg);
 	default:
-		return fail(msg, -ENOSYS, "unknown operation");
+		return hold_fail(msg, -ENOSYS, "unknown operation");
 	}
 }
 
-/* Children of a case: our side, and for neighbor updates the same with one connection. */
-struct target_run {
-	struct bench_child ours, one;
-};
-
-static int start(struct bench_child *child, u32 n, struct bench_run *run)
-{
-	struct target_case *c = calloc(1, sizeof(*c));
-	struct bench_child_config config = {.ns = -1, .cpu = 1, .handle = handle_msg, .state = c};
-	struct bench_msg fill = {.op = OP_FILL, .v = {n}};
-	int err;
-
-	if (!c)
-		return -ENOMEM;
-	err = bench_child_start(child, &config);
-	free(c);
-	return err ? err : bench_child_call(child, &fill, run);
-}
+static const struct hold_kind kind = {handle_msg, sizeof(struct target_case), "upload and commit",
+                                      "offload"};
 
 static int move_setup(struct bench_run *run)
 {
-	struct target_run *r = run->state = calloc(1, sizeof(*r));
-
-	return r ? start(&r->ours, run->bcase->n, run) : -ENOMEM;
-}
-
-static int move_ours(struct bench_run *run, double *ret_value)
-{
-	struct target_run *r = run->state;
-	struct bench_msg msg = {.op = OP_MOVE};
-	int err = bench_child_call(&r->ours, &msg, run);
-	double n = (double)msg.v[2] * 1000.0;
-
-	if (err)
-		return err;
-	*ret_value = (double)(msg.v[0] + msg.v[1]) / n;
-	bench_note(run, "upload and commit %.3f, offload %.3f us/conn", (double)msg.v[0] / n,
-	           (double)msg.v[1] / n);
-	return 0;
+	return hold_setup(run, &kind, HOLD_FILL, false);
 }
 
 static int neighbor_setup(struct bench_run *run)
 {
-	struct target_run *r = run->state = calloc(1, sizeof(*r));
-	int err = r ? start(&r->ours, run->bcase->n, run) : -ENOMEM;
-
-	return err ? err : start(&r->one, 1, run);
-}
-
-static int update(struct bench_child *child, struct bench_run *run, double *ret_value)
-{
-	struct bench_msg msg = {.op = OP_UPDATE};
-	int err = bench_child_call(child, &msg, run);
-
-	*ret_value = err ? 0 : (double)msg.v[0] / (double)msg.v[1];
-	return err;
-}
-
-static int neighbor_ours(struct bench_run *run, double *ret_value)
-{
-	return update(&((struct target_run *)run->state)->ours, run, ret_value);
-}
-
-static int neighbor_one(struct bench_run *run, double *ret_value)
-{
-	return update(&((struct target_run *)run->state)->one, run, ret_value);
+	return hold_setup(run, &kind, HOLD_FILL, true);
 }
 
 /* Arena and private memory that a connection more needs, without buffers: an idle one has none. */
@@ -398,36 +323,18 @@ static int memory_ours(struct bench_run *run, double *ret_value)
 	return 0;
 }
 
-static void teardown(struct bench_run *run)
-{
-	struct target_run *r = run->state;
-
-	if (!r)
-		return;
-	bench_child_stop(&r->ours);
-	bench_child_stop(&r->one);
-	free(r);
-}
-
-#define NEIGHBOR_CASE(count)                                                                   \
-	{                                                                                      \
-		.name = "target/neighbor/" #count, .unit = "ns/update",                        \
-		.peer_name = "the same, one connection", .setup = neighbor_setup,              \
-		.ours = neighbor_ours, .peer = neighbor_one, .teardown = teardown, .n = count, \
-	}
-
 static const struct bench_case cases[] = {
 	{
 		.name = "target/move",
 		.unit = "us/conn",
 		.setup = move_setup,
-		.ours = move_ours,
-		.teardown = teardown,
+		.ours = hold_move,
+		.teardown = hold_teardown,
 		.n = 10000,
 	},
-	NEIGHBOR_CASE(1),
-	NEIGHBOR_CASE(1000),
-	NEIGHBOR_CASE(1000000),
+	HOLD_NEIGHBOR_CASE("target", neighbor_setup, 1),
+	HOLD_NEIGHBOR_CASE("target", neighbor_setup, 1000),
+	HOLD_NEIGHBOR_CASE("target", neighbor_setup, 1000000),
 	{.name = "target/idle-memory", .unit = "B/conn", .ours = memory_ours},
 };
 

@@ -31,7 +31,6 @@ enum {
 
 struct peer {
 	struct chimney_conn *conn;
-	u32 index; /* in order of accepting */
 	u32 stream;
 	u8 known; /* the stream's number is known */
 	u8 fin_seen, fin_sent, fin_after, trickle, open;
@@ -199,7 +198,6 @@ static void accept_all(struct server *s)
 			continue;
 		}
 		p = &s->peers[s->n];
-		p->index = s->n;
 		p->open = 1;
 		err = chimney_conn_adopt(s->context, fd, -1, p, &p->conn);
 		if (err) {
