@@ -67,6 +67,7 @@ static struct peer segment(struct run *r, u8 how)
 	if (how & 16) {
 		p.flags = fuzz_u8(in);
 		p.urg = fuzz_u8(in);
+		p.ecn = p.urg & 3;
 	}
 	if (how & 32) {
 		p.wnd = fuzz_u16(in);
@@ -195,7 +196,10 @@ static void begin(struct run *r)
 	struct script *s = &r->s;
 
 	script_init(s);
-	s->state.k.options = options & (TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE);
+	s->state.k.options =
+		options & (TCP_OPT_TIMESTAMPS | TCP_OPT_SACK | TCP_OPT_WSCALE | TCP_OPT_ECN);
+	if (s->state.k.options & TCP_OPT_ECN)
+		s->state.d.ecn_state = TCP_ECN_AGREED;
 	if (s->state.k.options & TCP_OPT_WSCALE)
 		s->state.k.snd_wscale = s->state.k.rcv_wscale = settings % 15;
 	s->state.c.nodelay = settings >> 4 & 1;
@@ -203,7 +207,8 @@ static void begin(struct run *r)
 	s->state.c.keepalive_probes = 3;
 	s->state.c.keepalive_idle_ns = NS_PER_S;
 	s->state.c.keepalive_interval_ns = NS_PER_S;
-	s->state.c.cc_algorithm = settings >> 6 & 1;
+	s->state.c.cc_algorithm = (settings >> 6) % TCP_CC_ALGORITHMS;
+	s->state.c.max_pacing_rate = options & 128 ? 100000 : 0;
 	script_start(s);
 }
 

@@ -101,7 +101,9 @@ static struct peer random_peer(struct prng *r, const struct tcp_conn *c)
 
 	if (prng_below(r, 8))
 		p.flags = WIRE_ACK | (prng_below(r, 2) ? WIRE_PSH : 0) |
+		          (prng_below(r, 4) ? 0 : WIRE_ECE) | (prng_below(r, 4) ? 0 : WIRE_CWR) |
 		          (prng_below(r, 40) ? 0 : WIRE_FIN);
+	p.ecn = prng_below(r, 4);
 	p.seq = c->rcv_nxt.n - SCRIPT_IRS;
 	p.ack = c->snd_una.n - SCRIPT_ISS;
 	if (prng_below(r, 2))
@@ -173,7 +175,12 @@ static void test_random_segments(void **state)
 		s.state.k.options = seed % 3 ? ALL : 0;
 		s.state.k.snd_wscale = s.state.k.rcv_wscale = seed % 3 ? seed % 15 : 0;
 		s.state.c.nodelay = seed % 2;
-		s.state.c.cc_algorithm = seed / 2 % 2;
+		s.state.c.cc_algorithm = seed / 2 % TCP_CC_ALGORITHMS;
+		s.state.c.max_pacing_rate = seed % 7 ? 0 : 1000000;
+		if (seed % 5 == 0) {
+			s.state.k.options |= TCP_OPT_ECN;
+			s.state.d.ecn_state = TCP_ECN_AGREED;
+		}
 		script_start(&s);
 		for (u32 i = 0; i < 3000; i++) {
 			act(&s, &r, &at_ns);

@@ -111,10 +111,10 @@ static void test_hostile_wire(void **state)
 		o.reorder_ppm = 50000 * (seed % 3);
 		o.duplicate_ppm = 20000 * (seed % 2);
 		o.corrupt_ppm = 10000 * (seed % 4 == 0);
-		o.cc = seed % 2 ? TCP_CC_CUBIC : TCP_CC_NEWRENO;
+		o.cc = (u8)(seed / 2 % TCP_CC_ALGORITHMS);
 		o.nagle = seed % 5 == 0;
 		if (seed % 3 == 0)
-			o.options = TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE;
+			o.options = TCP_OPT_TIMESTAMPS | TCP_OPT_WSCALE | TCP_OPT_ECN;
 		if (seed % 4 == 3) {
 			o.gso_max_bytes = 65535;
 			o.tx_csum = true;

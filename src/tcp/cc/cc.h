@@ -74,7 +74,7 @@ struct cc_window {
 /* Of a connection whose conn.cc was adopted, and whose algorithm has no model. */
 static inline struct cc_window *tcp_cc_window(struct tcp_conn *c)
 {
-	return (struct cc_window *)__builtin_assume_aligned(c->cc.bytes, 4);
+	return (struct cc_window *)(void *)c->cc.bytes;
 }
 
 /* Slow start (RFC 5681 3.1, RFC 9406): grows cwnd up to ssthresh, which it may set, and returns the
