@@ -100,8 +100,6 @@ static void data_went(struct tcp_engine *e, struct tcp_conn *c, const struct seg
 		timer_start_retransmit(e, c);
 	if (unlikely(c->recovery == TCP_RECOVERY_FAST))
 		c->prr_out += (u32)seq_diff(end, s->seq);
-	else if (likely(seq_eq(end, c->snd_max)))
-		tlp_schedule(e, c);
 }
 
 void output_emit(struct tcp_engine *e, struct tcp_conn *c, struct segment_out *s,
@@ -204,6 +202,8 @@ static void settle(struct tcp_engine *e, struct tcp_conn *c)
 		c->progress_at_ns = e->now_ns;
 		timer_set(e, c, &c->persist_at_ns, ns_add(e->now_ns, rto_now(e, c)));
 	}
+	if (c->sent_at_ns == e->now_ns)
+		tlp_schedule(e, c);
 	if (c->delayed_ack_at_ns < c->armed_ns)
 		timer_set(e, c, &c->delayed_ack_at_ns, c->delayed_ack_at_ns);
 }

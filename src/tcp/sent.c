@@ -339,11 +339,29 @@ static void add_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, 
 	add(e, c, &at, &r);
 }
 
+/* New data behind what the same flush sent already: the record grows. */
+static bool grow_last(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
+{
+	u8 flags = c->app_limited ? SENT_APP_LIMITED : 0;
+	struct sent_record *r = &c->sent;
+
+	if (c->sent_head != NIL) {
+		struct sent_block *b = block_at(e, c->sent_tail);
+
+		r = &b->r[b->first + b->n - 1];
+	}
+	if (!seq_eq(r->end, start) || seq_lt(start, c->snd_max) || r->xmit_ns != e->now_ns ||
+	    r->transmits != 1 || r->flags != flags || seq_eq(r->start, r->end))
+		return false;
+	r->end = end;
+	return true;
+}
+
 void sent_transmitted(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
 {
 	if (seq_eq(c->snd_una, c->snd_max))
 		begin_flight(e, c, start, end);
-	else
+	else if (!grow_last(e, c, start, end))
 		add_flight(e, c, start, end);
 }
 
