@@ -250,7 +250,8 @@ struct host_side {
  *
  * Payload: offload and transfer take over the chains of each connection that succeeds when
  * list->pool is the device's own; those of another pool are copied and stay the caller's. An upload
- * sets list->pool to the device's: the chains stay the device's until the commit frees them. */
+ * sets list->pool to the device's: the chains stay the device's until the commit frees them, or, of
+ * blocks with BLOCK_TAKEN, lets go of them: a device that shares the pool has taken them over. */
 struct device_ops {
 	/* From now on completions and indications go to `host`; returns where they went before
 	 * (R50: at attach time or later). */

@@ -52,6 +52,7 @@ enum block_flags {
 	BLOCK_CACHED = 1 << 1,    /* the CACHED part */
 	BLOCK_DELEGATED = 1 << 2, /* the DELEGATED part */
 	BLOCK_REPARENT = 1 << 3,  /* update of a path: attach it to the neighbor block above it */
+	BLOCK_TAKEN = 1 << 4,     /* commit of an upload: another device has taken over the payload */
 };
 
 struct block_list {

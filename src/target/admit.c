@@ -144,7 +144,7 @@ enum status admit_promise(struct target *t, struct target_conn *c, const struct 
 		return STATUS_NO_SEND_BUFFERS;
 	/* Where each connection has its own, what all of them can hold at worst must be there at
 	 * once (R64). The engine leaves an eighth of the pool to what arrives. */
-	*ret_detail = t->pool.count[BUF_SMALL] - t->pool.count[BUF_SMALL] / 8;
+	*ret_detail = t->pool->count[BUF_SMALL] - t->pool->count[BUF_SMALL] / 8;
 	if (bufs > *ret_detail)
 		return STATUS_NO_RECEIVE_BUFFERS;
 	*ret_detail = 0;

@@ -28,12 +28,12 @@ static void read_bytes(struct source *s, u8 *to, u32 len)
 
 static u32 alloc_for(struct target *t, u32 len)
 {
-	u32 i = len > BUF_SMALL_BYTES ? buf_alloc(&t->pool, BUF_LARGE) : NIL;
+	u32 i = len > BUF_SMALL_BYTES ? buf_alloc(t->pool, BUF_LARGE) : NIL;
 
 	if (i == NIL)
-		i = buf_alloc(&t->pool, BUF_SMALL);
+		i = buf_alloc(t->pool, BUF_SMALL);
 	if (i == NIL)
-		i = buf_alloc(&t->pool, BUF_LARGE);
+		i = buf_alloc(t->pool, BUF_LARGE);
 	return i;
 }
 
@@ -48,16 +48,16 @@ static bool copy_ref(struct target *t, const struct buf_pool *from, struct data_
 		struct buf *b;
 
 		if (i == NIL) {
-			buf_put_chain(&t->pool, copy.buf);
+			buf_put_chain(t->pool, copy.buf);
 			return false;
 		}
-		b = buf_at(&t->pool, i);
-		b->len = min_of(ref->len - copy.len, buf_capacity(&t->pool, i));
-		read_bytes(&s, buf_bytes(&t->pool, i), b->len);
+		b = buf_at(t->pool, i);
+		b->len = min_of(ref->len - copy.len, buf_capacity(t->pool, i));
+		read_bytes(&s, buf_bytes(t->pool, i), b->len);
 		if (tail == NIL)
 			copy.buf = i;
 		else
-			buf_at(&t->pool, tail)->next = i;
+			buf_at(t->pool, tail)->next = i;
 		tail = i;
 		copy.len += b->len;
 	}
@@ -68,10 +68,10 @@ static bool copy_ref(struct target *t, const struct buf_pool *from, struct data_
 
 void copy_release(struct target *t, struct tcp_state *s)
 {
-	buf_put_chain(&t->pool, s->d.send.buf);
-	buf_put_chain(&t->pool, s->d.recv.buf);
+	buf_put_chain(t->pool, s->d.send.buf);
+	buf_put_chain(t->pool, s->d.recv.buf);
 	for (u32 i = 0; i < s->d.ooo.n; i++)
-		buf_put_chain(&t->pool, s->d.ooo.seg[i].data.buf);
+		buf_put_chain(t->pool, s->d.ooo.seg[i].data.buf);
 }
 
 enum status copy_payload(struct target *t, const struct buf_pool *from, struct tcp_state *s)
@@ -81,7 +81,7 @@ enum status copy_payload(struct target *t, const struct buf_pool *from, struct t
 	if (!copy_ref(t, from, &s->d.send))
 		return STATUS_NO_SEND_BUFFERS;
 	if (!copy_ref(t, from, &s->d.recv)) {
-		buf_put_chain(&t->pool, s->d.send.buf);
+		buf_put_chain(t->pool, s->d.send.buf);
 		return STATUS_NO_RECEIVE_BUFFERS;
 	}
 	for (s->d.ooo.n = 0; s->d.ooo.n < n_ooo; s->d.ooo.n++) {

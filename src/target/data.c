@@ -148,7 +148,7 @@ static u32 peek(struct target *t, const struct target_conn *c, u8 *to, u32 len)
 
 	if (!at.len)
 		return 0;
-	return buf_chain_copy(&t->pool, at.buf, at.off - buf_at(&t->pool, at.buf)->off, to,
+	return buf_chain_copy(t->pool, at.buf, at.off - buf_at(t->pool, at.buf)->off, to,
 	                      min_of(len, at.len));
 }
 
@@ -306,7 +306,7 @@ static void forward_some(struct target *t, struct forward_call **calls, u32 n)
 		*calls[i]->frame = frames[i];
 		/* Dropped is processed too: the host would do no better with it. */
 		if (frames[i].verdict == FRAME_DROPPED) {
-			buf_put_chain(&t->pool, frames[i].buf);
+			buf_put_chain(t->pool, frames[i].buf);
 			calls[i]->frame->verdict = FRAME_CONSUMED;
 		}
 		if (frames[i].verdict == FRAME_TO_HOST) {

@@ -201,7 +201,8 @@ struct ind_ring {
 struct target {
 	struct target_config config;
 	struct tcp_engine *engine;
-	struct buf_pool pool;
+	struct buf_pool *pool; /* own_pool, or the one that was given */
+	struct buf_pool own_pool;
 	struct target_header *header;
 	struct slots conn_slots, path_slots, neighbor_slots;
 	struct target_conn *conns;

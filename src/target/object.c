@@ -273,7 +273,7 @@ enum status conn_live(struct target *t, struct target_conn *c, const struct tcp_
                       const struct buf_pool *from, u64 *ret_detail)
 {
 	enum status status = admit_delegated(t, &s->d, ret_detail);
-	bool copy = from && from->descs != t->pool.descs;
+	bool copy = from && from->descs != t->pool->descs;
 	const struct tcp_state *use = s;
 	struct tcp_state copied;
 	u32 eng;

@@ -88,7 +88,7 @@ static enum status query_block(struct target *t, struct block_list *list, struct
 	case LAYER_PATH:
 		return query_path(t, b, block_path(list, b));
 	default:
-		return query_conn(t, b, block_tcp(list, b), list->pool == &t->pool);
+		return query_conn(t, b, block_tcp(list, b), list->pool == t->pool);
 	}
 }
 

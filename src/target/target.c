@@ -86,7 +86,7 @@ static struct layout layout_of(const struct target_config *c)
 	l.neighbors = take(&at, (size_t)c->neighbors * sizeof(struct target_neighbor));
 	l.calls = take(&at, (size_t)c->posted * sizeof(struct target_call));
 	l.pool = align_to(at, PAGE_BYTES);
-	l.bytes = l.pool + buf_pool_bytes(&c->bufs);
+	l.bytes = l.pool + (c->pool ? 0 : buf_pool_bytes(&c->bufs));
 	return l;
 }
 
@@ -140,6 +140,7 @@ static int setup(struct target *t, void *arena, const struct target_config *conf
 	memset(t, 0, sizeof(*t));
 	t->config = c;
 	t->features = c.features | (c.registered_only ? FEATURE_REGISTERED_BUFFERS : 0);
+	t->pool = c.pool ? c.pool : &t->own_pool;
 	t->header = arena;
 	t->engine = (struct tcp_engine *)((u8 *)t + p.engine);
 	t->slot_of = (u32 *)((u8 *)t + p.slot_of);
@@ -196,8 +197,9 @@ int target_init(struct target *t, void *arena, const struct target_config *confi
 	intern_reset(&t->macs);
 	intern_reset(&t->vlans);
 	calls_reset(t);
-	buf_pool_init(&t->pool, (u8 *)arena + l.pool, &c->bufs);
-	tcp_engine_init(t->engine, (u8 *)arena + l.engine, &c->engine, &t->pool);
+	if (!c->pool)
+		buf_pool_init(&t->own_pool, (u8 *)arena + l.pool, &c->bufs);
+	tcp_engine_init(t->engine, (u8 *)arena + l.engine, &c->engine, t->pool);
 	*t->header = header_of(c);
 	return 0;
 }
@@ -219,8 +221,9 @@ int target_attach(struct target *t, void *arena, const struct target_config *con
 	slots_attach(&t->conn_slots, (u8 *)arena + l.conn_slots, c->connections);
 	slots_attach(&t->path_slots, (u8 *)arena + l.path_slots, c->paths);
 	slots_attach(&t->neighbor_slots, (u8 *)arena + l.neighbor_slots, c->neighbors);
-	buf_pool_attach(&t->pool, (u8 *)arena + l.pool, &c->bufs);
-	tcp_engine_attach(t->engine, (u8 *)arena + l.engine, &c->engine, &t->pool, now_ns);
+	if (!c->pool)
+		buf_pool_attach(&t->own_pool, (u8 *)arena + l.pool, &c->bufs);
+	tcp_engine_attach(t->engine, (u8 *)arena + l.engine, &c->engine, t->pool, now_ns);
 	rebuild_derived(t);
 	rebuild_settle(t);
 	return 0;
@@ -229,7 +232,7 @@ int target_attach(struct target *t, void *arena, const struct target_config *con
 void target_rebuild(struct target *t, u64 now_ns)
 {
 	t->now_ns = now_ns;
-	buf_pool_rebuild(&t->pool);
+	buf_pool_rebuild(t->pool);
 	tcp_engine_rebuild(t->engine, now_ns);
 	rebuild_derived(t);
 }
@@ -266,9 +269,9 @@ static void capabilities(void *device, struct capabilities *ret)
 		.max_vlans = c->vlans,
 		.free_vlans = c->vlans - t->vlans.used,
 		.max_small_bufs = c->bufs.small,
-		.free_small_bufs = t->pool.n_free[BUF_SMALL],
+		.free_small_bufs = t->pool->n_free[BUF_SMALL],
 		.max_large_bufs = c->bufs.large,
-		.free_large_bufs = t->pool.n_free[BUF_LARGE],
+		.free_large_bufs = t->pool->n_free[BUF_LARGE],
 		.vlan_depth = c->vlan_depth,
 		.max_window_bytes = c->max_window_bytes,
 		.max_mtu_bytes = c->max_mtu_bytes,
@@ -364,7 +367,7 @@ u32 connection_bytes(const struct target *t)
 
 struct buf_pool *target_pool(struct target *t)
 {
-	return &t->pool;
+	return t->pool;
 }
 
 struct tcp_engine *target_engine(struct target *t)
@@ -374,9 +377,9 @@ struct tcp_engine *target_engine(struct target *t)
 
 void *target_umem(struct target *t, size_t *ret_bytes)
 {
-	*ret_bytes = (size_t)(t->pool.bytes[BUF_LARGE] - t->pool.bytes[BUF_SMALL]) +
-	             (size_t)t->pool.count[BUF_LARGE] * BUF_LARGE_BYTES;
-	return t->pool.bytes[BUF_SMALL];
+	*ret_bytes = (size_t)(t->pool->bytes[BUF_LARGE] - t->pool->bytes[BUF_SMALL]) +
+	             (size_t)t->pool->count[BUF_LARGE] * BUF_LARGE_BYTES;
+	return t->pool->bytes[BUF_SMALL];
 }
 
 u32 target_connection(const struct target *t, handle conn)
@@ -401,8 +404,8 @@ void target_usage(const struct target *t, struct target_usage *ret_usage)
 		.macs = t->macs.used,
 		.vlans = t->vlans.used,
 		.posted = t->calls_used,
-		.small_free = t->pool.n_free[BUF_SMALL],
-		.large_free = t->pool.n_free[BUF_LARGE],
+		.small_free = t->pool->n_free[BUF_SMALL],
+		.large_free = t->pool->n_free[BUF_LARGE],
 		.recv_bytes_promised = t->recv_promised,
 		.send_bytes_promised = t->send_promised,
 		.bufs_promised = t->bufs_promised,

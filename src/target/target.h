@@ -69,13 +69,16 @@ struct target_watch_config {
 
 /* A zero means the default in the comment. */
 struct target_config {
-	u32 connections;             /* 0: 16384 */
-	u32 paths;                   /* 0: connections */
-	u32 neighbors;               /* 0: 256 */
-	u32 addresses;               /* distinct local addresses; 0: 256 */
-	u32 macs;                    /* distinct source MACs; 0: 64 */
-	u32 vlans;                   /* distinct VLAN stacks; 0: 64 */
-	u32 vlan_depth;              /* 0: VLAN_DEPTH_MAX */
+	u32 connections; /* 0: 16384 */
+	u32 paths;       /* 0: connections */
+	u32 neighbors;   /* 0: 256 */
+	u32 addresses;   /* distinct local addresses; 0: 256 */
+	u32 macs;        /* distinct source MACs; 0: 64 */
+	u32 vlans;       /* distinct VLAN stacks; 0: 64 */
+	u32 vlan_depth;  /* 0: VLAN_DEPTH_MAX */
+	/* Buffers that it shares with the other devices of its lane, the caller's; then `bufs` says
+	 * what the pool has, and the arena holds none. NULL: a pool of its own, in the arena. */
+	struct buf_pool *pool;
 	struct buf_pool_config bufs; /* 0: 4 small a connection; one large for 16 connections */
 	u32 posted;                /* posted calls at a time, all connections; 0: 2 a connection */
 	u32 posted_per_connection; /* 0: 64 */

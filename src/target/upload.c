@@ -234,7 +234,7 @@ static bool go_on(struct target *t, struct target_upload *u)
 		return false;
 	snap_parents(t, list);
 	/* Where the payload lies that the snapshots refer to. */
-	list->pool = &t->pool;
+	list->pool = t->pool;
 	return true;
 }
 
@@ -343,6 +343,8 @@ static void commit_conn(struct target *t, struct block *b)
 	if (!c || c->state != OBJECT_UPLOADING)
 		return;
 	if (b->status == STATUS_OK) {
+		if (b->flags & BLOCK_TAKEN)
+			tcp_conn_disown(t->engine, c->eng);
 		conn_free(t, c);
 		t->stats.uploads[LAYER_TCP]++;
 	} else {

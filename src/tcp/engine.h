@@ -129,6 +129,9 @@ void tcp_conn_quiesce(struct tcp_engine *e, u32 conn, u64 now_ns, struct tx_batc
 void tcp_conn_export(struct tcp_engine *e, u32 conn, u64 now_ns, struct tcp_state *ret_state);
 int tcp_conn_resume(struct tcp_engine *e, u32 conn, u64 now_ns) MUST_CHECK;
 void tcp_conn_free(struct tcp_engine *e, u32 conn);
+/* Of a quiesced connection whose exported chains another engine over the same pool has imported:
+ * they are that engine's now, tcp_conn_free() leaves them alone. */
+void tcp_conn_disown(struct tcp_engine *e, u32 conn);
 
 /* Writes changed CACHED settings, one-shots included; rcv_buf_bytes may shrink: the edge stays. */
 void tcp_conn_update(struct tcp_engine *e, u32 conn, const struct tcp_cached *cached, u64 now_ns);

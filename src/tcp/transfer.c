@@ -3,6 +3,7 @@
  * Taking a connection over and giving it up: nearly plain copies between the schema's structs and
  * the control block, times left against deadlines.
  */
+#include "base/assert.h"
 #include "tcp/cc/cc.h"
 #include "tcp/pmtu.h"
 #include "tcp/reassembly.h"
@@ -434,6 +435,16 @@ void tcp_conn_free(struct tcp_engine *e, u32 conn)
 	sack_clear(e, c);
 	sent_clear(e, c);
 	conn_release(e, c);
+}
+
+void tcp_conn_disown(struct tcp_engine *e, u32 conn)
+{
+	struct tcp_conn *c = conn_at(e, conn);
+
+	ASSERT(c->flags & CONN_QUIESCED);
+	c->snd_head = c->snd_tail = c->snd_cursor = c->rcv_head = c->rcv_tail = c->ooo_head = NIL;
+	c->snd_queued = c->rcv_queued = c->ooo_bytes = 0;
+	c->ooo_segs = 0;
 }
 
 void tcp_conn_update(struct tcp_engine *e, u32 conn, const struct tcp_cached *cached, u64 now_ns)

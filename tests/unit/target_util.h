@@ -55,6 +55,7 @@ struct world {
 	u32 peer_path[1024];
 	u32 peer_conn[WORLD_CONNS];
 	u32 frames_out; /* frames that the target sent */
+	u16 rx_port;    /* that frames of the peer come by */
 	u32 drop_next;  /* so many frames of the target are lost */
 	u32 conns_per_path, paths_per_neighbor;
 	handle conns[WORLD_CONNS];
@@ -456,7 +457,8 @@ static inline u32 world_from_peer(struct world *w, struct rx_frame *ret_left)
 
 		if (frame_copy_across(target_pool(w->t), w->peer_pool, &w->tx[i], &f))
 			continue; /* no buffer: lost */
-		target_input(w->t, &f, 1, w->now);
+		f.port = w->rx_port;
+		w->dev.frames->input(w->dev.impl, &f, 1, w->now);
 		if (f.verdict == FRAME_CONSUMED)
 			continue;
 		if (f.verdict == FRAME_TO_HOST && ret_left && left < 64)
@@ -473,7 +475,7 @@ static inline void world_flush(struct world *w)
 	bool more;
 
 	do {
-		more = target_flush(w->t, &tx, w->now);
+		more = w->dev.frames->flush(w->dev.impl, &tx, w->now);
 		world_to_peer(w, tx.n);
 		tx.n = 0;
 	} while (more);
@@ -486,8 +488,8 @@ static inline void world_step(struct world *w, u64 ns)
 	if (w->with_peer)
 		tcp_timers(w->peer, w->now);
 	world_from_peer(w, NULL);
-	target_timers(w->t, w->now);
-	target_poll_events(w->t, w->now);
+	w->dev.frames->timers(w->dev.impl, w->now);
+	w->dev.frames->events(w->dev.impl, w->now);
 	world_flush(w);
 	if (w->with_peer) {
 		struct tcp_event ev[64];
@@ -540,7 +542,7 @@ static inline void world_upload(struct world *w, u32 first, u32 n, bool parents)
 	assert_int_equal(call_upload(w, &l), 0);
 	for (u32 i = 0; i < 8 && w->host.completed == before; i++) {
 		world_flush(w);
-		target_poll_events(w->t, w->now);
+		w->dev.frames->events(w->dev.impl, w->now);
 	}
 	assert_int_equal(w->host.completed, before + 1);
 	for (u32 i = 0; i < l.list.n_blocks; i++)
