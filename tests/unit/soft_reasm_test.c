@@ -188,7 +188,7 @@ static void nonsense(void **state)
 }
 
 /* RFC 1122 3.3.2, RFC 8200 4.5: 60 s; told to the sender if the first fragment was there. */
-static void timeout_(void **state)
+static void gives_up(void **state)
 {
 	for (u32 v6 = 0; v6 < 2; v6++) {
 		struct wire_icmp out;
@@ -361,7 +361,7 @@ int main(void)
 		cmocka_unit_test(tiny),
 		cmocka_unit_test(atomic),
 		cmocka_unit_test(nonsense),
-		cmocka_unit_test(timeout_),
+		cmocka_unit_test(gives_up),
 		cmocka_unit_test(fairness),
 		cmocka_unit_test(ecn),
 		cmocka_unit_test(extension_headers),

@@ -109,7 +109,7 @@ static void unread(void **state)
 	net_end(&n);
 }
 
-/* MUST-10's sister, RFC 9293 figure 13: both FINs cross. */
+/* RFC 9293 figure 13: both FINs cross. */
 static void simultaneous_close(void **state)
 {
 	struct net n;
