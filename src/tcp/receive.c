@@ -84,8 +84,11 @@ static void in_order(struct tcp_engine *e, struct tcp_conn *c, const struct segm
 		owe_ack(e, c, s);
 		conn_event(e, c, TCP_EV_READABLE | (s->w.flags & WIRE_PSH ? TCP_EV_PUSH : 0));
 	}
-	if (unlikely(fin))
+	if (unlikely(fin)) {
+		/* Nothing comes behind a FIN; what came before it and says so is wrong. */
+		reassembly_prune(e, c);
 		close_fin_received(e, c);
+	}
 }
 
 static bool out_of_order(struct tcp_engine *e, struct tcp_conn *c, const struct text *t, u32 buf)

@@ -118,6 +118,24 @@ static void test_many_holes(void **state)
 	script_end(&s);
 }
 
+/* What was kept beyond it, by a peer that contradicts itself, goes with the FIN. */
+static void test_bytes_behind_the_fin(void **state)
+{
+	struct script s;
+
+	script_begin(&s, 0);
+	IN(&s, .seq = 500, .len = 10);
+	IN(&s, .seq = 600, .flags = WIRE_FIN | WIRE_ACK);
+	assert_int_equal(script_conn(&s)->ooo_segs, 2);
+	IN(&s, .seq = 0, .len = 100, .flags = WIRE_FIN | WIRE_ACK);
+	assert_int_equal(script_conn(&s)->state, TCP_CLOSE_WAIT);
+	assert_int_equal(script_conn(&s)->ooo_head, NIL);
+	assert_int_equal(script_dropped(&s, TCP_DROP_PRUNED), 2);
+	tcp_conn_export(s.e, s.conn, s.e->now_ns, &s.state);
+	assert_null(tcp_state_check(&s.state));
+	script_end(&s);
+}
+
 static void test_fin_out_of_order(void **state)
 {
 	struct script s;
@@ -397,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_ack_rides_on_data),
 		cmocka_unit_test(test_reassembly),
 		cmocka_unit_test(test_many_holes),
+		cmocka_unit_test(test_bytes_behind_the_fin),
 		cmocka_unit_test(test_fin_out_of_order),
 		cmocka_unit_test(test_window_edge),
 		cmocka_unit_test(test_window_scale_rounds_up),
