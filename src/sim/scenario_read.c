@@ -1,226 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* The text form to a scenario. One line says one thing; what is left to chance is drawn here. */
-#include <stdarg.h>
 #include <stdlib.h>
 
-#include "sim/scenario_words.h"
+#include "sim/scenario_reader.h"
 
 enum {
-	WORD_MAX = 160,
-	WORDS_MAX = 24,
 	EVENTS_MAX = 1000000,
 };
-
-struct reader {
-	struct scenario *s;
-	struct scenario_error *error;
-	struct prng prng;
-	u32 line;
-	char words[WORDS_MAX][WORD_MAX]; /* of the line */
-	u32 n;
-	bool seeded; /* the seed is fixed: something was drawn with it */
-	bool forced; /* it was given from outside */
-};
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct reader *r, const char *format, ...)
-{
-	va_list args;
-
-	r->error->line = r->line;
-	va_start(args, format);
-	vsnprintf(r->error->text, sizeof(r->error->text), format, args);
-	va_end(args);
-	return false;
-}
-
-static struct prng *chance(struct reader *r)
-{
-	if (!r->seeded)
-		prng_seed(&r->prng, ~r->s->world.seed);
-	r->seeded = true;
-	return &r->prng;
-}
-
-/* -- values ------------------------------------------------------------------------------------ */
-
-static u32 find_host(const struct reader *r, const char *name)
-{
-	for (u32 i = 0; i < r->s->world.n_hosts; i++) {
-		if (!strcmp(r->s->world.host[i].name, name))
-			return i;
-	}
-	return NIL;
-}
-
-static u64 unit_of(enum value_kind kind, const char *unit)
-{
-	static const struct {
-		const char *unit;
-		u8 kind;
-		u64 factor;
-	} units[] = {
-		{"ns", VALUE_TIME, 1},         {"us", VALUE_TIME, NS_PER_US},
-		{"ms", VALUE_TIME, NS_PER_MS}, {"s", VALUE_TIME, NS_PER_S},
-		{"%", VALUE_CHANCE, 10000},    {"k", VALUE_RATE, 1000},
-		{"M", VALUE_RATE, 1000000},    {"G", VALUE_RATE, 1000000000},
-		{"k", VALUE_NUMBER, 1000},     {"M", VALUE_NUMBER, 1000000},
-		{"", VALUE_NUMBER, 1},         {"", VALUE_RATE, 1},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (units[i].kind == kind && !strcmp(units[i].unit, unit))
-			return units[i].factor;
-	}
-	return 0;
-}
-
-/* "1.5ms": digits, perhaps a fraction, a unit. A zero needs no unit. */
-static bool read_amount(struct reader *r, enum value_kind kind, const char *text, u64 *ret)
-{
-	static const char *const examples[] = {
-		[VALUE_NUMBER] = "1500 or 64k",
-		[VALUE_TIME] = "20us, 1.5ms or 2s",
-		[VALUE_CHANCE] = "0.5%",
-		[VALUE_RATE] = "100M",
-	};
-	u64 whole = 0, fraction = 0, scale = 1, unit;
-	const char *p = text;
-
-	while (*p >= '0' && *p <= '9' && whole < UINT64_MAX / 20)
-		whole = whole * 10 + (u64)(*p++ - '0');
-	if (*p == '.') {
-		for (p++; *p >= '0' && *p <= '9' && scale < 1000000000; scale *= 10)
-			fraction = fraction * 10 + (u64)(*p++ - '0');
-	}
-	unit = unit_of(kind, p);
-	if (p == text || (!unit && (whole || fraction || *p)))
-		return fail(r, "\"%s\" is no such value: write it like %s", text, examples[kind]);
-	if (unit && whole > UINT64_MAX / 2 / unit)
-		return fail(r, "\"%s\" is too large", text);
-	*ret = whole * unit + fraction * unit / scale;
-	return true;
-}
-
-static bool read_word(struct reader *r, enum value_kind kind, const char *text, u64 *ret)
-{
-	const struct word_of *words = scenario_words(kind);
-	char known[160] = "";
-	size_t n = 0;
-
-	for (u32 i = 0; words[i].word; i++) {
-		if (!strcmp(words[i].word, text)) {
-			*ret = words[i].value;
-			return true;
-		}
-		n += (size_t)snprintf(known + n, n < sizeof(known) ? sizeof(known) - n : 0, " %s",
-		                      words[i].word);
-		n = min_of(n, sizeof(known) - 1);
-	}
-	return fail(r, "\"%.40s\" is not known here; there are:%s", text, known);
-}
-
-static bool read_features(struct reader *r, char *text, u64 *ret)
-{
-	char *rest = NULL;
-	u64 one;
-
-	*ret = 0;
-	for (char *f = strtok_r(text, "+", &rest); f; f = strtok_r(NULL, "+", &rest)) {
-		if (!read_word(r, VALUE_FEATURES, f, &one))
-			return false;
-		*ret |= one;
-	}
-	return true;
-}
-
-/* One alternative: a value, or LOW..HIGH. */
-static bool read_range(struct reader *r, enum value_kind kind, char *text, u64 *ret)
-{
-	char *dots = strstr(text, "..");
-	u64 low, high;
-
-	if (!dots)
-		return read_amount(r, kind, text, ret);
-	*dots = 0;
-	if (!read_amount(r, kind, text, &low) || !read_amount(r, kind, dots + 2, &high))
-		return false;
-	if (high < low)
-		return fail(r, "the range \"%s..%s\" is empty: write the smaller first", text,
-		            dots + 2);
-	*ret = low + prng_u64(chance(r)) % (high - low + 1);
-	return true;
-}
-
-static bool read_value(struct reader *r, enum value_kind kind, char *text, u64 *ret)
-{
-	u32 n = 1, which;
-	char *at = text;
-
-	for (const char *p = text; *p; p++)
-		n += *p == '|';
-	which = n > 1 ? prng_below(chance(r), n) : 0;
-	for (u32 i = 0; i < which; i++)
-		at = strchr(at, '|') + 1;
-	if (n > 1 && strchr(at, '|'))
-		*strchr(at, '|') = 0;
-	if (kind == VALUE_HOST) {
-		*ret = find_host(r, at);
-		return *ret != NIL || fail(r,
-		                           "there is no host \"%.40s\": declare it above with "
-		                           "\"host\"",
-		                           at);
-	}
-	if (kind == VALUE_FEATURES)
-		return read_features(r, at, ret);
-	if (scenario_words(kind))
-		return read_word(r, kind, at, ret);
-	return read_range(r, kind, at, ret);
-}
-
-/* "word=value": which field; the value's text. NULL: the error is told. */
-static const struct scenario_field *split(struct reader *r, char *text,
-                                          const struct scenario_field *fields, char **ret_value)
-{
-	char known[150] = "", *equals = strchr(text, '=');
-	size_t n = 0;
-
-	if (equals)
-		*equals = 0;
-	for (const struct scenario_field *f = fields; f->word; f++) {
-		if (equals && !strcmp(f->word, text)) {
-			*ret_value = equals + 1;
-			return f;
-		}
-		n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", f->word);
-		n = min_of(n, sizeof(known) - 1);
-	}
-	fail(r, "\"%.30s\" is no value of this line; write name=value with one of:%s", text, known);
-	return NULL;
-}
-
-static bool read_fields(struct reader *r, u32 from, const struct scenario_field *fields, void *of)
-{
-	for (u32 i = from; i < r->n; i++) {
-		char *text;
-		const struct scenario_field *f = split(r, r->words[i], fields, &text);
-		u64 value;
-
-		if (!f || !read_value(r, f->kind, text, &value))
-			return false;
-		scenario_set(of, f, value);
-	}
-	return true;
-}
 
 /* -- lines of the world ------------------------------------------------------------------------ */
 
 static bool want_host(struct reader *r, u32 word, u32 *ret)
 {
 	if (r->n <= word)
-		return fail(r, "\"%s\" needs the name of a host", r->words[0]);
-	*ret = find_host(r, r->words[word]);
-	return *ret != NIL || fail(r, "there is no host \"%.40s\": declare it above with \"host\"",
-	                           r->words[word]);
+		return reader_fail(r, "\"%s\" needs the name of a host", r->words[0]);
+	*ret = reader_host(r, r->words[word]);
+	return *ret != NIL ||
+	       reader_fail(r, "there is no host \"%.40s\": declare it above with \"host\"",
+	                   r->words[word]);
 }
 
 /* RFC 791: 576; RFC 8200 5: 1280. */
@@ -232,7 +29,7 @@ static u32 mtu_min(const struct world_host *h)
 static bool want_mtu(struct reader *r, const struct world_host *h, u64 mtu)
 {
 	return (mtu >= mtu_min(h) && mtu <= 1500) ||
-	       fail(r, "an mtu of %s is %u to 1500", h->v6 ? "IPv6" : "IPv4", mtu_min(h));
+	       reader_fail(r, "an mtu of %s is %u to 1500", h->v6 ? "IPv6" : "IPv4", mtu_min(h));
 }
 
 static bool line_host(struct reader *r)
@@ -241,18 +38,19 @@ static bool line_host(struct reader *r)
 	struct world_host *h = &w->host[w->n_hosts];
 
 	if (r->n < 2 || strlen(r->words[1]) >= WORLD_NAME || strchr(r->words[1], '='))
-		return fail(r, "\"host\" needs a name of at most %u letters", WORLD_NAME - 1);
-	if (find_host(r, r->words[1]) != NIL)
-		return fail(r, "there is a host \"%s\" already", r->words[1]);
+		return reader_fail(r, "\"host\" needs a name of at most %u letters",
+		                   WORLD_NAME - 1);
+	if (reader_host(r, r->words[1]) != NIL)
+		return reader_fail(r, "there is a host \"%s\" already", r->words[1]);
 	if (w->n_hosts == WORLD_HOSTS)
-		return fail(r, "there are more than %u hosts: leave some out", WORLD_HOSTS);
+		return reader_fail(r, "there are more than %u hosts: leave some out", WORLD_HOSTS);
 	*h = (struct world_host){.targets = 1};
 	memcpy(h->name, r->words[1], strlen(r->words[1]) + 1);
 	w->n_hosts++;
-	if (!read_fields(r, 2, scenario_host_fields, h))
+	if (!reader_fields(r, 2, scenario_host_fields, h))
 		return false;
 	if (h->targets < 1 || h->targets > MACHINE_TARGETS)
-		return fail(r, "a host has 1 or %u targets", MACHINE_TARGETS);
+		return reader_fail(r, "a host has 1 or %u targets", MACHINE_TARGETS);
 	return !h->mtu || want_mtu(r, h, h->mtu);
 }
 
@@ -265,7 +63,7 @@ static bool line_target(struct reader *r)
 		return false;
 	h = &r->s->world.host[host];
 	h->targets = max_of(h->targets, which + 1);
-	return read_fields(r, 2, scenario_target_fields, &h->target[which]);
+	return reader_fields(r, 2, scenario_target_fields, &h->target[which]);
 }
 
 static bool line_link(struct reader *r)
@@ -275,21 +73,21 @@ static bool line_link(struct reader *r)
 	u32 host = 0;
 
 	if (r->n > 1 && !strcmp(r->words[1], "all")) {
-		if (!read_fields(r, 2, scenario_link_fields, &link))
+		if (!reader_fields(r, 2, scenario_link_fields, &link))
 			return false;
 		for (u32 i = 0; i < w->n_hosts; i++)
 			w->host[i].link = link;
 		return true;
 	}
 	return want_host(r, 1, &host) &&
-	       read_fields(r, 2, scenario_link_fields, &w->host[host].link);
+	       reader_fields(r, 2, scenario_link_fields, &w->host[host].link);
 }
 
 static bool line_number(struct reader *r, enum value_kind kind, u64 *ret)
 {
 	if (r->n != 2)
-		return fail(r, "\"%s\" needs one value", r->words[0]);
-	return read_value(r, kind, r->words[1], ret);
+		return reader_fail(r, "\"%s\" needs one value", r->words[0]);
+	return reader_value(r, kind, r->words[1], ret);
 }
 
 static bool line_seed(struct reader *r)
@@ -297,7 +95,7 @@ static bool line_seed(struct reader *r)
 	u64 seed;
 
 	if (r->seeded)
-		return fail(r, "\"seed\" must come before all that is left to chance");
+		return reader_fail(r, "\"seed\" must come before all that is left to chance");
 	if (!line_number(r, VALUE_NUMBER, &seed))
 		return false;
 	if (!r->forced)
@@ -316,7 +114,7 @@ static bool add(struct reader *r, const struct event *e)
 		struct event *more = realloc(s->events, cap * sizeof(*more));
 
 		if (!more || s->n_events >= EVENTS_MAX)
-			return fail(r, "there are too many events: at most %u", EVENTS_MAX);
+			return reader_fail(r, "there are too many events: at most %u", EVENTS_MAX);
 		s->events = more;
 		s->cap_events = cap;
 	}
@@ -333,38 +131,41 @@ static bool read_event(struct reader *r, u32 word, struct event *e)
 	u32 host, missing;
 
 	if (r->n <= word)
-		return fail(r, "what happens? name an event (chimney sim --list)");
+		return reader_fail(r, "what happens? name an event (chimney sim --list)");
 	op = event_find(r->words[word]);
 	if (op == EVENTS)
-		return fail(r, "there is no event \"%.40s\" (chimney sim --list)", r->words[word]);
+		return reader_fail(r, "there is no event \"%.40s\" (chimney sim --list)",
+		                   r->words[word]);
 	if (!want_host(r, word + 1, &host))
 		return false;
 	e->op = (u8)op;
 	e->host = (u8)host;
 	for (u32 i = word + 2; i < r->n; i++) {
 		char *text;
-		const struct scenario_field *f = split(r, r->words[i], scenario_key_fields, &text);
+		const struct scenario_field *f =
+			reader_split(r, r->words[i], scenario_key_fields, &text);
 		u32 key = f ? (u32)(f - scenario_key_fields) : 0;
 
 		if (!f)
 			return false;
 		if (!(event_takes(op) & 1u << key))
-			return fail(r, "\"%s\" has no value \"%s\"", event_word(op), f->word);
-		if (!read_value(r, f->kind, text, &e->value[key]))
+			return reader_fail(r, "\"%s\" has no value \"%s\"", event_word(op),
+			                   f->word);
+		if (!reader_value(r, f->kind, text, &e->value[key]))
 			return false;
 		e->has |= 1u << key;
 	}
 	missing = event_needs(op) & ~e->has;
 	if (missing)
-		return fail(r, "\"%s\" needs %s=...", event_word(op),
-		            scenario_key_fields[__builtin_ctz(missing)].word);
+		return reader_fail(r, "\"%s\" needs %s=...", event_word(op),
+		                   scenario_key_fields[__builtin_ctz(missing)].word);
 	if (e->has & 1u << EVENT_KEY_MTU &&
 	    !want_mtu(r, &r->s->world.host[host], e->value[EVENT_KEY_MTU]))
 		return false;
 	if (e->has & 1u << EVENT_KEY_HOP && e->value[EVENT_KEY_HOP] >= WORLD_HOPS)
-		return fail(r, "hops are 0 to %u", WORLD_HOPS - 1);
+		return reader_fail(r, "hops are 0 to %u", WORLD_HOPS - 1);
 	if (e->has & 1u << EVENT_KEY_SHARE && !e->value[EVENT_KEY_SHARE])
-		return fail(r, "share=0 is nobody: share=1 is all");
+		return reader_fail(r, "share=0 is nobody: share=1 is all");
 	return true;
 }
 
@@ -381,8 +182,8 @@ static bool line_at(struct reader *r)
 	struct event e = {0};
 
 	if (r->n < 2)
-		return fail(r, "\"at\" needs a time and an event");
-	return read_value(r, VALUE_TIME, r->words[1], &e.at_ns) && read_event(r, 2, &e) &&
+		return reader_fail(r, "\"at\" needs a time and an event");
+	return reader_value(r, VALUE_TIME, r->words[1], &e.at_ns) && read_event(r, 2, &e) &&
 	       add(r, &e);
 }
 
@@ -406,15 +207,15 @@ static bool line_every(struct reader *r)
 	char *text;
 
 	if (r->n < 3)
-		return fail(r, "\"every\" needs a time, times=... and an event");
-	if (!read_value(r, VALUE_TIME, r->words[1], &period))
+		return reader_fail(r, "\"every\" needs a time, times=... and an event");
+	if (!reader_value(r, VALUE_TIME, r->words[1], &period))
 		return false;
 	e.at_ns = period;
-	if (option(r, &word, "from", &text) && !read_value(r, VALUE_TIME, text, &e.at_ns))
+	if (option(r, &word, "from", &text) && !reader_value(r, VALUE_TIME, text, &e.at_ns))
 		return false;
 	if (!option(r, &word, "times", &text))
-		return fail(r, "\"every\" needs times=...");
-	if (!read_value(r, VALUE_NUMBER, text, &times) || !read_event(r, word, &e))
+		return reader_fail(r, "\"every\" needs times=...");
+	if (!reader_value(r, VALUE_NUMBER, text, &times) || !read_event(r, word, &e))
 		return false;
 	for (u64 i = 0; i < times; i++, e.at_ns += period) {
 		if (!add(r, &e))
@@ -433,7 +234,7 @@ static bool read_ops(struct reader *r, char *text, u32 *ret)
 		enum event_op op = event_find(w);
 
 		if (op == EVENTS || !event_is_random(op))
-			return fail(r, "\"%.40s\" is no event that can be drawn", w);
+			return reader_fail(r, "\"%.40s\" is no event that can be drawn", w);
 		*ret |= 1u << op;
 	}
 	return true;
@@ -474,14 +275,15 @@ static bool read_random(struct reader *r, struct random_line *l)
 	for (u32 op = 0; op < EVENTS; op++)
 		l->ops |= (u32)event_is_random(op) << op;
 	if (!option(r, &word, "count", &text))
-		return fail(r, "\"random\" needs count=...");
-	if (!read_value(r, VALUE_NUMBER, text, &l->count))
+		return reader_fail(r, "\"random\" needs count=...");
+	if (!reader_value(r, VALUE_NUMBER, text, &l->count))
 		return false;
 	if (!option(r, &word, "every", &text))
-		return fail(r, "\"random\" needs every=...: the mean time between two events");
-	if (!read_value(r, VALUE_TIME, text, &l->every_ns))
+		return reader_fail(r,
+		                   "\"random\" needs every=...: the mean time between two events");
+	if (!reader_value(r, VALUE_TIME, text, &l->every_ns))
 		return false;
-	if (option(r, &word, "from", &text) && !read_value(r, VALUE_TIME, text, &l->at_ns))
+	if (option(r, &word, "from", &text) && !reader_value(r, VALUE_TIME, text, &l->at_ns))
 		return false;
 	if (option(r, &word, "only", &text) && !read_ops(r, text, &l->ops))
 		return false;
@@ -491,11 +293,12 @@ static bool read_random(struct reader *r, struct random_line *l)
 		l->ops &= ~not ;
 	}
 	if (word < r->n)
-		return fail(r,
-		            "\"%.40s\" is not expected here: random count= every= [from=] [only=] "
-		            "[not=]",
-		            r->words[word]);
-	return l->ops || fail(r, "no event is left to be drawn");
+		return reader_fail(
+			r,
+			"\"%.40s\" is not expected here: random count= every= [from=] [only=] "
+			"[not=]",
+			r->words[word]);
+	return l->ops || reader_fail(r, "no event is left to be drawn");
 }
 
 static bool line_random(struct reader *r)
@@ -505,16 +308,17 @@ static bool line_random(struct reader *r)
 	if (!read_random(r, &l))
 		return false;
 	if (!r->s->world.n_hosts)
-		return fail(r, "\"random\" needs hosts: declare them above");
+		return reader_fail(r, "\"random\" needs hosts: declare them above");
 	for (u64 i = 0; i < l.count; i++) {
 		struct event e = {0};
-		u32 host = prng_below(chance(r), r->s->world.n_hosts);
+		u32 host = prng_below(reader_chance(r), r->s->world.n_hosts);
 
-		l.at_ns += prng_u64(chance(r)) % (2 * l.every_ns + 1);
+		l.at_ns += prng_u64(reader_chance(r)) % (2 * l.every_ns + 1);
 		e.at_ns = l.at_ns;
 		e.host = (u8)host;
-		event_draw(&e, draw_op(chance(r), l.ops), chance(r), r->s->world.n_hosts,
-		           peers_of(r, host), mtu_min(&r->s->world.host[host]));
+		event_draw(&e, draw_op(reader_chance(r), l.ops), reader_chance(r),
+		           r->s->world.n_hosts, peers_of(r, host),
+		           mtu_min(&r->s->world.host[host]));
 		if (!add(r, &e))
 			return false;
 	}
@@ -547,7 +351,7 @@ static bool read_line(struct reader *r)
 		return line_every(r);
 	if (!strcmp(what, "random"))
 		return line_random(r);
-	return fail(r, "\"%.40s\" begins no line of a scenario: see chimney-sim(1)", what);
+	return reader_fail(r, "\"%.40s\" begins no line of a scenario: see chimney-sim(1)", what);
 }
 
 /* Cuts a line into words; what follows a # is for people. Returns where the next one begins. */
@@ -563,8 +367,8 @@ static const char *cut(struct reader *r, const char *at, bool *ret_ok)
 			continue;
 		}
 		n = strcspn(at, " \t\r\n#");
-		if (r->n == WORDS_MAX || n >= WORD_MAX) {
-			*ret_ok = fail(r, "the line is too long");
+		if (r->n == READER_WORDS_MAX || n >= READER_WORD_MAX) {
+			*ret_ok = reader_fail(r, "the line is too long");
 			return at;
 		}
 		memcpy(r->words[r->n], at, n);
@@ -591,22 +395,23 @@ static bool check_whole(struct reader *r)
 
 	r->line = 0;
 	if (!s->world.n_hosts)
-		return fail(r,
-		            "there is no host: add \"host a\", \"host b\" and \"connect a to=b\"");
+		return reader_fail(
+			r, "there is no host: add \"host a\", \"host b\" and \"connect a to=b\"");
 	for (u32 i = 0; i < s->n_events; i++) {
 		const struct event *e = &s->events[i];
 
 		if (e->has & 1u << EVENT_KEY_TO &&
 		    (e->value[EVENT_KEY_TO] == e->host ||
 		     s->world.host[e->value[EVENT_KEY_TO]].v6 != s->world.host[e->host].v6))
-			return fail(r, "\"%s %s to=%s\": these two cannot talk to each other",
-			            event_word(e->op), s->world.host[e->host].name,
-			            s->world.host[e->value[EVENT_KEY_TO]].name);
+			return reader_fail(r,
+			                   "\"%s %s to=%s\": these two cannot talk to each other",
+			                   event_word(e->op), s->world.host[e->host].name,
+			                   s->world.host[e->value[EVENT_KEY_TO]].name);
 		conns += e->op == EVENT_CONNECT ? e->value[EVENT_KEY_COUNT] : 0;
 	}
 	if (!conns || conns > 400000)
-		return fail(r, "there are %llu connections: a scenario needs 1 to 400000",
-		            (unsigned long long)conns);
+		return reader_fail(r, "there are %llu connections: a scenario needs 1 to 400000",
+		                   (unsigned long long)conns);
 	s->world.conns_max = (u32)conns;
 	qsort(s->events, s->n_events, sizeof(s->events[0]), by_time);
 	return true;
