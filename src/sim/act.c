@@ -229,9 +229,10 @@ static bool fault(struct act *a, const struct event *e)
 		machine_stall(m, a->w->now_ns + value(e, EVENT_KEY_FOR, 0));
 		return true;
 	case EVENT_KILL:
-		if (m->leaving)
+		if (m->leaving || m->dies)
 			return false;
-		machine_kill(m, (enum machine_death)value(e, EVENT_KEY_THEN, MACHINE_REBUILT));
+		machine_kill(m, (enum machine_death)value(e, EVENT_KEY_THEN, MACHINE_REBUILT),
+		             (enum machine_phase)value(e, EVENT_KEY_PHASE, MACHINE_NOW));
 		return true;
 	default:
 		target_rebuild(machine_target(m), a->w->now_ns);

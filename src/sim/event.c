@@ -83,6 +83,7 @@ static void draw_fault(struct event *e, struct prng *p)
 		break;
 	case EVENT_KILL:
 		set(e, EVENT_KEY_THEN, prng_below(p, EVENT_DEATHS));
+		set(e, EVENT_KEY_PHASE, prng_below(p, EVENT_PHASES));
 		break;
 	default:
 		break;

@@ -11,23 +11,24 @@
 #include "sim/check.h"
 
 /* KEY(NAME, "word", kind): the values that events take, written word=value. */
-#define EVENT_KEYS(KEY)                                                \
-	KEY(SHARE, "share", NUMBER) /* one in so many connections */   \
-	KEY(PICK, "pick", NUMBER)   /* what draws which */             \
-	KEY(HOP, "hop", NUMBER)     /* next hop, 0 to 3 */             \
-	KEY(TO, "to", HOST)         /* the other host */               \
-	KEY(MTU, "mtu", NUMBER)                                        \
-	KEY(FOR, "for", TIME)   /* undone after */                     \
-	KEY(NTH, "nth", NUMBER) /* the n-th call fails */              \
-	KEY(STEP, "step", STEP) /* freeze, detach, import */           \
-	KEY(KEEP, "keep", NUMBER)                                      \
-	KEY(THEN, "then", DEATH) /* rebuilt, home, spare */            \
-	KEY(LOSS, "loss", CHANCE)                                      \
-	KEY(COUNT, "count", NUMBER)                                    \
-	KEY(BYTES, "bytes", NUMBER)                                    \
-	KEY(EVERY, "every", TIME) /* between two writes of a stream */ \
-	KEY(WRITE, "write", NUMBER)                                    \
-	KEY(OPEN, "keep-open", NUMBER)                                 \
+#define EVENT_KEYS(KEY)                                                               \
+	KEY(SHARE, "share", NUMBER) /* one in so many connections */                  \
+	KEY(PICK, "pick", NUMBER)   /* what draws which */                            \
+	KEY(HOP, "hop", NUMBER)     /* next hop, 0 to 3 */                            \
+	KEY(TO, "to", HOST)         /* the other host */                              \
+	KEY(MTU, "mtu", NUMBER)                                                       \
+	KEY(FOR, "for", TIME)   /* undone after */                                    \
+	KEY(NTH, "nth", NUMBER) /* the n-th call fails */                             \
+	KEY(STEP, "step", STEP) /* freeze, detach, import */                          \
+	KEY(KEEP, "keep", NUMBER)                                                     \
+	KEY(THEN, "then", DEATH)   /* rebuilt, home, spare */                         \
+	KEY(PHASE, "phase", PHASE) /* of a turn: now, input, timers, events, flush */ \
+	KEY(LOSS, "loss", CHANCE)                                                     \
+	KEY(COUNT, "count", NUMBER)                                                   \
+	KEY(BYTES, "bytes", NUMBER)                                                   \
+	KEY(EVERY, "every", TIME) /* between two writes of a stream */                \
+	KEY(WRITE, "write", NUMBER)                                                   \
+	KEY(OPEN, "keep-open", NUMBER)                                                \
 	KEY(CHECK, "check", CHECK)
 
 enum event_key {
@@ -60,7 +61,7 @@ enum event_key {
 	EVENT(DOWN, "down", K(FOR), 0, "The link is down for a while.")                         \
 	EVENT(LOSSY, "lossy", K(FOR) | K(LOSS), 0, "The link loses more for a while.")          \
 	EVENT(REBUILD, "rebuild", 0, 0, "The target makes anew all that it can.")               \
-	EVENT(KILL, "kill", 0, K(THEN), "The target dies.")                                     \
+	EVENT(KILL, "kill", 0, K(THEN) | K(PHASE), "The target dies.")                          \
 	EVENT(STALL, "stall", K(FOR), 0, "The target's core does nothing for a while.")         \
 	EVENT(MEMORY, "memory", K(KEEP) | K(FOR), 0, "So many buffers are left for a while.")   \
 	EVENT(CLOSE, "close", K(PICK), 0, "An application closes a connection early.")          \
@@ -75,7 +76,7 @@ enum event_op {
 		EVENTS,
 };
 
-enum { EVENT_STEPS = 3, EVENT_DEATHS = 3 };
+enum { EVENT_STEPS = 3, EVENT_DEATHS = 3, EVENT_PHASES = 5 };
 
 struct event {
 	u64 at_ns; /* from the start of the scenario */

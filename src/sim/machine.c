@@ -230,6 +230,37 @@ static void leave(struct machine *m)
 	target_resume(machine_target(m));
 }
 
+/* -- dying ------------------------------------------------------------------------------------- */
+
+static void die(struct machine *m, enum machine_death what_follows)
+{
+	struct machine_side *side = &m->side[m->active];
+	const struct target_config *k = &m->config.target[m->active];
+
+	m->deaths++;
+	/* Only the arena outlives it. */
+	memset(side->target, 0xee, target_bytes(k));
+	ASSERT(!target_attach(side->target, side->arena, k, m->now_ns));
+	follow(m);
+	target_pause(side->target);
+	if (what_follows != MACHINE_REBUILT)
+		target_ask_upload_all(side->target, UPLOAD_HARDWARE_FAILURE);
+	if (what_follows == MACHINE_SPARE && m->config.targets == MACHINE_TARGETS)
+		m->leaving = true;
+	else
+		target_resume(side->target);
+}
+
+static void die_in(struct machine *m, enum machine_phase phase)
+{
+	if (m->dies != phase)
+		return;
+	m->dies = MACHINE_NOW;
+	die(m, (enum machine_death)m->death);
+}
+
+/* -- a turn ------------------------------------------------------------------------------------ */
+
 void machine_receive(struct machine *m)
 {
 	struct target *t = machine_target(m);
@@ -238,8 +269,11 @@ void machine_receive(struct machine *m)
 	if (!machine_is_stalled(m)) {
 		while (take_frames(m))
 			;
+		die_in(m, MACHINE_AFTER_INPUT);
 		target_timers(t, m->now_ns);
+		die_in(m, MACHINE_AFTER_TIMERS);
 		target_poll_events(t, m->now_ns);
+		die_in(m, MACHINE_AFTER_EVENTS);
 	}
 	soft_events(m->soft);
 	if (machine_is_stalled(m))
@@ -324,6 +358,8 @@ void machine_send(struct machine *m)
 		transmit_soft(m);
 	}
 	more = !machine_is_stalled(m);
+	if (more)
+		die_in(m, MACHINE_BEFORE_FLUSH);
 	while (more) {
 		more = target_flush(side->target, &side->tx, m->now_ns);
 		sent(m, &side->tx, 0, true);
@@ -349,21 +385,10 @@ void machine_stall(struct machine *m, u64 until_ns)
 	m->stalled_ns = max_of(m->stalled_ns, until_ns);
 }
 
-void machine_kill(struct machine *m, enum machine_death what_follows)
+void machine_kill(struct machine *m, enum machine_death what_follows, enum machine_phase phase)
 {
-	struct machine_side *side = &m->side[m->active];
-	const struct target_config *k = &m->config.target[m->active];
-
-	m->deaths++;
-	/* Only the arena outlives it. */
-	memset(side->target, 0xee, target_bytes(k));
-	ASSERT(!target_attach(side->target, side->arena, k, m->now_ns));
-	follow(m);
-	target_pause(side->target);
-	if (what_follows != MACHINE_REBUILT)
-		target_ask_upload_all(side->target, UPLOAD_HARDWARE_FAILURE);
-	if (what_follows == MACHINE_SPARE && m->config.targets == MACHINE_TARGETS)
-		m->leaving = true;
-	else
-		target_resume(side->target);
+	m->death = (u8)what_follows;
+	m->dies = (u8)phase;
+	if (phase == MACHINE_NOW)
+		die(m, what_follows);
 }

@@ -62,6 +62,8 @@ struct machine {
 	u64 frames_to_host;
 	u64 frames_lost; /* for want of a buffer, between the pools */
 	u32 deaths;
+	u8 dies;  /* enum machine_phase; 0: it lives on */
+	u8 death; /* enum machine_death */
 	void *mem[16];
 	u32 n_mem;
 };
@@ -96,7 +98,17 @@ enum machine_death {
 	MACHINE_HOME,    /* a successor, which gives all to the host */
 	MACHINE_SPARE,   /* as HOME, then the other target is used (with two) */
 };
-/* The target in use dies now. */
-void machine_kill(struct machine *m, enum machine_death what_follows);
+/* Where in a turn. What the target has done by then is in the arena; what it would have sent, or
+ * told the host, is lost with it. */
+enum machine_phase {
+	MACHINE_NOW, /* between two turns */
+	MACHINE_AFTER_INPUT,
+	MACHINE_AFTER_TIMERS,
+	MACHINE_AFTER_EVENTS,
+	MACHINE_BEFORE_FLUSH,
+	MACHINE_PHASES,
+};
+/* The target in use dies, now or in its next turn. */
+void machine_kill(struct machine *m, enum machine_death what_follows, enum machine_phase phase);
 
 #endif

@@ -58,6 +58,12 @@ static const struct word_of steps[] = {{"freeze", SOFT_FAULT_FREEZE},
                                        {NULL}};
 static const struct word_of deaths[] = {
 	{"rebuilt", MACHINE_REBUILT}, {"home", MACHINE_HOME}, {"spare", MACHINE_SPARE}, {NULL}};
+static const struct word_of phases[] = {{"now", MACHINE_NOW},
+                                        {"input", MACHINE_AFTER_INPUT},
+                                        {"timers", MACHINE_AFTER_TIMERS},
+                                        {"events", MACHINE_AFTER_EVENTS},
+                                        {"flush", MACHINE_BEFORE_FLUSH},
+                                        {NULL}};
 static const struct word_of checks[] = {
 #define CHECK(name, word, sentence) {word, CHECK_##name},
 	CHECK_LIST(CHECK)
@@ -85,6 +91,8 @@ const struct word_of *scenario_words(enum value_kind kind)
 		return steps;
 	case VALUE_DEATH:
 		return deaths;
+	case VALUE_PHASE:
+		return phases;
 	case VALUE_CHECK:
 		return checks;
 	case VALUE_ALGORITHM:

@@ -13,6 +13,7 @@ enum value_kind {
 	VALUE_HOST,
 	VALUE_STEP,
 	VALUE_DEATH,
+	VALUE_PHASE,
 	VALUE_CHECK,
 	VALUE_ALGORITHM, /* enum tcp_cc_algorithm and one */
 	VALUE_FEATURES,  /* sack+timestamps */
