@@ -247,7 +247,10 @@ static void die(struct machine *m, enum machine_death what_follows)
 		target_ask_upload_all(side->target, UPLOAD_HARDWARE_FAILURE);
 	if (what_follows == MACHINE_SPARE && m->config.targets == MACHINE_TARGETS)
 		m->leaving = true;
-	else
+	/* What was posted at the former one comes back first: the host posts it again on resume. */
+	while (target_poll_events(side->target, m->now_ns))
+		;
+	if (!m->leaving)
 		target_resume(side->target);
 }
 

@@ -122,7 +122,8 @@ int target_init(struct target *t, void *arena, const struct target_config *confi
  * A target over an arena that holds one (its owner died, or handed it over). Objects stay with
  * their handles. Half-done offloads are freed, uploads that were not committed resume. Posted
  * calls complete with UPLOAD_IN_PROGRESS, with what they hold: their memory is not touched any
- * more. -EINVAL: not an arena of this configuration.
+ * more. An owner that goes on tells the host so by target_resume() after the first
+ * target_poll_events(): the host then posts them again. -EINVAL: not an arena of this configuration.
  */
 int target_attach(struct target *t, void *arena, const struct target_config *config,
                   u64 now_ns) MUST_CHECK;
