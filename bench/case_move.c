@@ -19,7 +19,8 @@ enum {
 	POPULATION = 512,
 	MOVES = 2048,
 	/* v[0]: batch; answers v[0]: out ns, v[1]: in ns, v[2]: connections moved, v[3]: ns that a
-	 * connection stood still, 99th percentile, v[4]: CPU ns of the process */
+	 * connection stood still, 99th percentile, v[4]: CPU ns of the process; of ours also v[5]:
+	 * export, v[6]: transfer, v[7]: import ns */
 	OP_CHECKPOINT = CONN_OP_USER,
 	OP_OURS,
 	OP_OURS_END, /* connections are plain kernel sockets again */
@@ -88,7 +89,10 @@ static int op_ours(struct move_local *local, struct bench_msg *msg)
 
 	if (!local->ours.context)
 		err = ours_move_open(&local->ours, &local->set, &what);
+	if (err)
+		return fail_round(msg, err, what);
 	cpu = bench_cpu_ns();
+	ours_move_parts(&local->ours, -1, &times);
 	for (; err == 0 && moved < MOVES; moved += batch)
 		err = ours_move_round(&local->ours, next_batch(local, batch), batch, &times, &what);
 	msg->v[0] = times.offload_ns;
@@ -96,6 +100,10 @@ static int op_ours(struct move_local *local, struct bench_msg *msg)
 	msg->v[2] = moved;
 	msg->v[3] = ours_move_stall_p99(&local->ours);
 	msg->v[4] = bench_cpu_ns() - cpu;
+	ours_move_parts(&local->ours, 1, &times);
+	msg->v[5] = times.export_ns;
+	msg->v[6] = times.transfer_ns;
+	msg->v[7] = times.import_ns;
 	return err ? fail_round(msg, err, what) : 0;
 }
 
@@ -171,8 +179,11 @@ static int move_ours(struct bench_run *run, double *ret_value)
 	if (err)
 		return err;
 	*ret_value = us_each(&msg, 0) + us_each(&msg, 1);
-	bench_note(run, "ours: offload %.2f, upload %.2f, CPU %.2f us/conn", us_each(&msg, 0),
-	           us_each(&msg, 1), us_each(&msg, 4));
+	bench_note(run,
+	           "ours: offload %.2f, upload %.2f (export %.2f, transfer %.2f, import %.2f), "
+	           "CPU %.2f us/conn",
+	           us_each(&msg, 0), us_each(&msg, 1), us_each(&msg, 5), us_each(&msg, 6),
+	           us_each(&msg, 7), us_each(&msg, 4));
 	return 0;
 }
 

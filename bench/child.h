@@ -36,7 +36,7 @@ int bench_net_shell(int ns, const char *command) MUST_CHECK;
 struct bench_msg {
 	u32 op;
 	s32 err; /* answer: 0 or -Exxx */
-	u64 v[6];
+	u64 v[8];
 	char why[160];
 };
 

@@ -96,6 +96,17 @@ int ours_move_round(struct ours_move *m, u32 from, u32 n, struct ours_move_times
 	return 0;
 }
 
+void ours_move_parts(struct ours_move *m, int sign, struct ours_move_times *times)
+{
+	struct chimney_stats s = {.size = sizeof(s)};
+
+	if (chimney_context_stats(m->context, &s))
+		return;
+	times->export_ns += (u64)sign * s.move_export_ns;
+	times->transfer_ns += (u64)sign * s.move_transfer_ns;
+	times->import_ns += (u64)sign * s.move_import_ns;
+}
+
 static int compare_u32(const void *a, const void *b)
 {
 	u32 x = *(const u32 *)a, y = *(const u32 *)b;

@@ -19,6 +19,7 @@ struct ours_move {
 
 struct ours_move_times {
 	u64 offload_ns, upload_ns;
+	u64 export_ns, transfer_ns, import_ns; /* of both, as the library counts them */
 };
 
 /* Makes a context on device cb0 and adopts every connection of the set. 0 or -Exxx, *ret_what says
@@ -30,6 +31,8 @@ int ours_move_close(struct ours_move *m, struct conn_set *set, const char **ret_
 /* Offloads conns[from, from + n) in one call and uploads them in another; adds the times. */
 int ours_move_round(struct ours_move *m, u32 from, u32 n, struct ours_move_times *times,
                     const char **ret_what) MUST_CHECK;
+/* Adds what the library has counted to *times, with the sign of `sign`. */
+void ours_move_parts(struct ours_move *m, int sign, struct ours_move_times *times);
 /* The 99th percentile of how long a connection stood still, ns. */
 u32 ours_move_stall_p99(struct ours_move *m);
 

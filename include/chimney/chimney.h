@@ -341,6 +341,9 @@ struct chimney_stats {
 	uint64_t retransmits;      /* by the target */
 	uint64_t lane_sleeps;
 	uint64_t bytes_per_connection; /* memory an idle connection costs the target */
+	/* Time that moves took: reading connections out of the kernel and detaching them, handing
+	 * them to and from the target, putting them back into the kernel. */
+	uint64_t move_export_ns, move_transfer_ns, move_import_ns;
 };
 
 /* Reads the counters. 0, or -EINVAL: size. */

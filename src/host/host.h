@@ -315,6 +315,9 @@ MUST_CHECK int host_run(struct host *h);
 /* Is a move under way (of the caller's, not of the device's requests)? */
 bool host_busy(const struct host *h);
 
+/* Time spent in a step by all moves so far. */
+u64 host_step_ns(const struct host *h, enum host_step_name step);
+
 /* Of the last move. */
 void host_report(const struct host *h, struct host_report *ret_report);
 

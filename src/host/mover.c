@@ -276,6 +276,11 @@ bool host_busy(const struct host *h)
 	return h->job.active;
 }
 
+u64 host_step_ns(const struct host *h, enum host_step_name step)
+{
+	return h->step_ns[step];
+}
+
 void host_report(const struct host *h, struct host_report *ret_report)
 {
 	*ret_report = h->job.report;

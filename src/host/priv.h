@@ -278,11 +278,12 @@ struct host {
 	struct chunk chunk[CHUNKS];
 	struct chunk *current, *next;
 	struct job job;
-	struct fifo asked; /* connections to upload without a job */
-	struct fifo again; /* those whose upload failed, to be asked for anew */
-	u64 again_ns;      /* when */
-	u64 reap_ns;       /* when parents that the device did not take back are tried again, 0 */
-	u64 stamp;         /* of the list being built */
+	u64 step_ns[HOST_STEPS]; /* of all moves */
+	struct fifo asked;       /* connections to upload without a job */
+	struct fifo again;       /* those whose upload failed, to be asked for anew */
+	u64 again_ns;            /* when */
+	u64 reap_ns; /* when parents that the device did not take back are tried again, 0 */
+	u64 stamp;   /* of the list being built */
 	u64 estimate_ns[2];
 	u32 chunk_number;
 	u8 refused_by; /* enum host_layer that said LAYER_REFUSED last */
@@ -348,6 +349,7 @@ static inline void host_lap(struct host *h, u64 *t, enum host_step_name step)
 	u64 now = host_now(h);
 
 	h->job.report.step_ns[step] += now - *t;
+	h->step_ns[step] += now - *t;
 	*t = now;
 }
 

@@ -107,6 +107,29 @@ static void add_host(struct lib_lane *l, struct chimney_stats *s)
 	s->parked_dropped += c->frames_not_parked;
 }
 
+static void add_moves(struct lib_lane *l, struct chimney_stats *s)
+{
+	uint64_t *const part[HOST_STEPS] = {
+		[HOST_STEP_INSPECT] = &s->move_export_ns,
+		[HOST_STEP_HOLD] = &s->move_export_ns,
+		[HOST_STEP_FENCE] = &s->move_export_ns,
+		[HOST_STEP_FREEZE] = &s->move_export_ns,
+		[HOST_STEP_DETACH] = &s->move_export_ns,
+		[HOST_STEP_RESERVE] = &s->move_transfer_ns,
+		[HOST_STEP_TRANSFER] = &s->move_transfer_ns,
+		[HOST_STEP_OWN] = &s->move_transfer_ns,
+		[HOST_STEP_FORWARD] = &s->move_transfer_ns,
+		[HOST_STEP_UPLOAD] = &s->move_transfer_ns,
+		[HOST_STEP_COMMIT] = &s->move_transfer_ns,
+		[HOST_STEP_IMPORT] = &s->move_import_ns,
+		[HOST_STEP_INJECT] = &s->move_import_ns,
+		[HOST_STEP_RELEASE] = &s->move_import_ns,
+	};
+
+	for (u32 i = 0; i < HOST_STEPS; i++)
+		*part[i] += host_step_ns(l->host, (enum host_step_name)i);
+}
+
 static void add_ports(struct lib_lane *l, struct chimney_stats *s)
 {
 	for (u32 i = 0; i < l->n_ports; i++) {
@@ -150,6 +173,7 @@ EXPORT int chimney_context_stats(struct chimney_context *context, struct chimney
 
 		lane_lock(l->lane);
 		add_host(l, ret_stats);
+		add_moves(l, ret_stats);
 		add_ports(l, ret_stats);
 		add_target(l, ret_stats);
 		lane_counters(l->lane, &lane);
