@@ -150,6 +150,8 @@ static void partial_ack(struct tcp_engine *e, struct tcp_conn *c, u32 acked)
 	u32 deflate = acked - min_of(acked, (u32)c->mss);
 
 	if (has_sack(c)) {
+		if (c->sack_buf == NIL)
+			inflate(c, 0);
 		if (head_is_unlogged(e, c))
 			c->flags |= CONN_RETRANSMIT;
 		return;
