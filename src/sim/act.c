@@ -68,6 +68,7 @@ static bool change_route(struct act *a, const struct event *e)
 {
 	struct machine *m = a->w->machine[e->host];
 	const struct ip_addr remote = remote_of(a, e), hop = hop_of(a, e);
+	struct soft_path_info path = {0};
 	struct neighbor_state state;
 	struct neighbor_key to;
 	struct path_key key;
@@ -75,7 +76,8 @@ static bool change_route(struct act *a, const struct event *e)
 	if (a->w->config.host[e->host].ask) /* it has one gateway */
 		return false;
 	(void)!soft_path_key(m->soft, &remote, &key);
-	(void)!soft_route(m->soft, &remote, &hop, a->w->config.host[e->host].mtu);
+	(void)!soft_path_info(m->soft, &remote, &path);
+	(void)!soft_route(m->soft, &remote, &hop, path.mtu); /* which does not change */
 	(void)!soft_neighbor_key(m->soft, &hop, &to, &state);
 	(void)!host_route_changed(m->host, &key, 1, &to, &state);
 	return true;
