@@ -286,12 +286,25 @@ void spy_insert(struct spy *s, struct device *hook, struct buf_pool *pool)
 	(void)!device_insert(&s->chain, hook, own, spy_side(s));
 }
 
+/* As it came: what the former target had filled in is its own, and void. */
+static void as_it_came(struct block_list *list)
+{
+	for (u32 i = 0; i < list->n_blocks; i++) {
+		struct block *b = block_at(list, i);
+
+		b->status = STATUS_PENDING;
+		b->flags &= (u8)~BLOCK_DELEGATED;
+		if (b->layer == LAYER_TCP && b->state != NIL)
+			*block_tcp(list, b) = (struct tcp_state){
+				.d = {.send = {.buf = NIL}, .recv = {.buf = NIL}}};
+	}
+}
+
 static int ask_again(struct spy *s, struct offload_request *r)
 {
 	const struct device *below = &s->chain.below;
 
-	for (u32 i = 0; i < r->list->n_blocks; i++)
-		block_at(r->list, i)->status = STATUS_PENDING;
+	as_it_came(r->list);
 	switch (r->call) {
 	case BLOCK_CALL_UPLOAD:
 		return below->ops->upload(below->impl, r);
