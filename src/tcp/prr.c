@@ -36,7 +36,7 @@ void prr_ack(struct tcp_conn *c, u32 delivered, bool safe)
 	/* The fast retransmit itself does not wait. */
 	if (!c->prr_out)
 		send = max_of(send, (u32)c->mss);
-	c->cwnd_bytes = pipe + send;
+	c->cwnd_bytes = max_of(pipe + send, (u32)c->mss);
 }
 
 void prr_force(struct tcp_conn *c)
