@@ -295,6 +295,12 @@ static void serve_backlog(struct target *t, struct target_conn *c)
 /* What the engine will not go on with is the host's. */
 static void serve_requests(struct target *t, struct target_conn *c, u32 events)
 {
+	struct target_neighbor *n = &t->neighbors[t->paths[c->path].neighbor];
+
+	/* What is sent again is a send too (semantics 5.10): with all its data handed over, only a
+	 * timeout can find that the next hop has another address. */
+	if (unlikely(events & TCP_EV_LOSS) && n->check_at_ns <= t->now_ns)
+		check_reachable(t, n);
 	if (events & TCP_EV_URGENT)
 		ask_upload(t, c, UPLOAD_URGENT);
 	if (events & (TCP_EV_TIME_WAIT | TCP_EV_CLOSED)) {
