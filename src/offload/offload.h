@@ -79,6 +79,7 @@ struct capabilities {
 	u32 max_posted_per_connection;
 	u32 bytes_per_connection;
 	u32 oversubscription_percent; /* advertised windows against pool bytes (semantics 5.6) */
+	u32 ipsec_suites; /* bit set of enum cipher_suite; 0: nothing is sealed or opened */
 };
 
 /* A forwarded segment that met the upload of its connection (R41). */
