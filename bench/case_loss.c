@@ -7,22 +7,29 @@
 #include "cases.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "lab.h"
 
-enum { CONNS = 8, MBIT = 100 };
+enum { CONNS = 16, MBIT = 100 };
+
+/* How often each side was measured. */
+struct loss_state {
+	u32 runs[2];
+};
 
 /* bcase->n: loss in ppm; bcase->bytes: round trip in ms. */
 static int measure(struct bench_run *run, enum lab_subject subject, double *ret_value)
 {
 	u64 rtt_ns = run->bcase->bytes * NS_PER_MS;
+	struct loss_state *state = run->state;
 	struct lab_config config = {
 		.subject = subject,
 		.subject_sends = true,
 		.cc = TCP_CC_CUBIC,
 		.conns = CONNS,
 		.duration_ns = NS_PER_S + 25 * rtt_ns,
-		.seed = 1 + run->bcase->n + run->bcase->bytes,
+		.seed = 1 + state->runs[subject]++,
 		.link = {.delay_ns = rtt_ns / 2,
 	                 .bits_per_s = MBIT * 1000000ull,
 	                 .queue_bytes = max_of(rtt_ns / NS_PER_MS * MBIT * 125ull, 64000ull),
@@ -54,10 +61,22 @@ static int measure_kernel(struct bench_run *run, double *ret_value)
 	return measure(run, LAB_KERNEL, ret_value);
 }
 
+static int setup(struct bench_run *run)
+{
+	run->state = calloc(1, sizeof(struct loss_state));
+	return run->state ? 0 : bench_fail(run, -ENOMEM, "no memory");
+}
+
+static void teardown(struct bench_run *run)
+{
+	free(run->state);
+}
+
 #define LOSS(label, ppm, rtt_ms)                                                           \
 	{                                                                                  \
 		.name = "loss/" label, .unit = "Mbit/s", .peer_name = "kernel, same wire", \
-		.ours = measure_ours, .peer = measure_kernel, .n = ppm, .bytes = rtt_ms,   \
+		.setup = setup, .teardown = teardown, .ours = measure_ours,                \
+		.peer = measure_kernel, .n = ppm, .bytes = rtt_ms,                         \
 	}
 
 static const struct bench_case cases[] = {
