@@ -310,6 +310,21 @@ static void begin_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start
 	c->sent.transmits = 1;
 }
 
+/* A segment that is sent again may hold bytes that the peer has sacked: those have no record. */
+static void add_holes(struct tcp_engine *e, struct tcp_conn *c, struct sent_record r)
+{
+	tcp_seq end = r.end, hole_end;
+	struct sent_at at;
+
+	for (r.start = sack_skip(e, c, r.start, &hole_end); seq_lt(r.start, end);
+	     r.start = sack_skip(e, c, r.end, &hole_end)) {
+		/* Beyond snd_max nothing can be sacked: the last hole has no end. */
+		r.end = seq_eq(hole_end, c->snd_max) ? end : seq_min(hole_end, end);
+		find(e, c, r.start, &at);
+		add(e, c, &at, &r);
+	}
+}
+
 static void add_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, tcp_seq end)
 {
 	struct sent_record r = {
@@ -329,14 +344,15 @@ static void add_flight(struct tcp_engine *e, struct tcp_conn *c, tcp_seq start, 
 		at = (struct sent_at){c->sent_tail, 1};
 		if (c->sent_head != NIL)
 			at.i = block_at(e, at.buf)->n;
-	} else {
-		before = take_out(e, c, (struct seq_range){start, end}, NULL, &at);
-		c->high_rxt = seq_max(c->high_rxt, end);
-		c->loss |= LOSS_REPEATED;
-		/* Without a record it was sent once at least. */
-		r.transmits = (u8)min_of(max_of(before, (u8)1) + 1, (int)TRANSMITS_MAX);
+		add(e, c, &at, &r);
+		return;
 	}
-	add(e, c, &at, &r);
+	before = take_out(e, c, (struct seq_range){start, end}, NULL, &at);
+	c->high_rxt = seq_max(c->high_rxt, end);
+	c->loss |= LOSS_REPEATED;
+	/* Without a record it was sent once at least. */
+	r.transmits = (u8)min_of(max_of(before, (u8)1) + 1, (int)TRANSMITS_MAX);
+	add_holes(e, c, r);
 }
 
 /* New data behind what the same flush sent already: the record grows. */

@@ -230,6 +230,10 @@ static void one_call(struct run *r, u64 now_ns)
 		return;
 	}
 	settle(r, now_ns);
+	if (r->request.call == BLOCK_CALL_UPLOAD && r->completed == before) {
+		r->in.left = 0; /* parents wait for what still hangs on them; the list is theirs */
+		return;
+	}
 	FUZZ_MUST(r->completed == before + 1);
 	check_answers(r);
 	if (r->request.call == BLOCK_CALL_OFFLOAD)
