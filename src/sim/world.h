@@ -152,7 +152,7 @@ bool world_open(struct world *w, const struct world_open *open);
 bool world_run(struct world *w, u64 until_ns);
 /* Every connection so far is established at both ends and adopted by both hosts. */
 bool world_connect(struct world *w);
-/* Runs until all streams are done; a minute of virtual time without progress is wrong. */
+/* Runs until all streams are done; four minutes of virtual time without progress is wrong. */
 bool world_finish(struct world *w);
 bool world_done(const struct world *w);
 

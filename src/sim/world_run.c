@@ -8,7 +8,10 @@
 
 enum { EACH_TURN_MAX = 64 }; /* streams, up to which tables are walked after each event */
 
-#define STALL_NS  (60 * NS_PER_S) /* of virtual time, with nothing received */
+/* Of virtual time, with nothing received: a SYN that is lost six times is sent again after a
+ * minute.
+ */
+#define STALL_NS  (240 * NS_PER_S)
 #define SETTLE_NS NS_PER_S
 
 /* -- opening ----------------------------------------------------------------------------------- */
