@@ -339,14 +339,6 @@ static bool is_any(const struct ip_addr *ip)
 	return ip_addr_eq(ip, &any6) || ip_addr_eq(ip, &any4);
 }
 
-/* RFC 9293 3.9.2.3 MUST-46: no connection to a broadcast or multicast address. */
-static bool is_group(const struct ip_addr *ip)
-{
-	if (!ip_addr_is_v4(ip))
-		return ip->b[0] == 0xff;
-	return ip->b[12] >= 224;
-}
-
 /* -- calls ------------------------------------------------------------------------------------- */
 
 int sock_socket(struct sockets *t, int domain, int type, int protocol)
@@ -489,8 +481,7 @@ int sock_connect(struct sockets *t, struct sock *s, const struct sockaddr *addr,
 	err = read_addr(s, addr, len, &s->remote, &s->remote_port);
 	if (err)
 		return err;
-	if (is_group(&s->remote) ||
-	    ip_addr_is_v4(&s->remote) != ip_addr_is_v4(&t->stack.config.local))
+	if (ip_addr_is_v4(&s->remote) != ip_addr_is_v4(&t->stack.config.local))
 		return -ENETUNREACH;
 	s->local = t->stack.config.local;
 	if (!s->bound)

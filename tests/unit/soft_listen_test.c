@@ -296,7 +296,74 @@ static void chosen_ports(void **state)
 	net_end(&n);
 }
 
-/* RFC 6093 4: urgent data is read in its place. */
+/* MUST-46a, MUST-46b, MUST-63, RFC1122-3.3.6b, RFC1122-3.3.1.1a: nobody is at a group, a broadcast
+ * of the link (by its mask), a loopback, or where we are; neither asked nor answered. */
+static void nobody(void **state)
+{
+	static const u8 v4[][4] = {
+		{224, 0, 0, 1},
+		{255, 255, 255, 255},
+		{240, 0, 0, 1},
+		{0, 0, 0, 0},
+		{0, 0, 0, 7},
+		{127, 0, 0, 1},
+		{0},
+		{0},
+		{0},
+	};
+	struct ip_addr addr[ARRAY_SIZE(v4) + 3];
+	struct net n;
+	u64 conn;
+
+	for (u32 i = 0; i < ARRAY_SIZE(v4); i++) {
+		addr[i] = net_ip4(2);
+		memcpy(addr[i].b + 12, v4[i], 4);
+	}
+	addr[6] = net_ip4(255); /* of a link of 24 bits */
+	addr[7] = net_ip4(0);
+	addr[8] = net_ip4(1); /* ours */
+	addr[9] = (struct ip_addr){{0xff, 2, [15] = 1}};
+	addr[10] = (struct ip_addr){{0}};
+	addr[11] = (struct ip_addr){{[15] = 1}};
+	begin(&n, 0, 0, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(addr); i++) {
+		assert_int_equal(soft_connect(n.s, &addr[i], 7, 0, &conn), -ENETUNREACH);
+		SEG(&n, .from = addr[i], .flags = WIRE_SYN, .seq = irs);
+		SEG(&n, .from = addr[i], .flags = WIRE_ACK, .seq = irs, .ack = 1);
+		assert_int_equal(net_run(&n), 0);
+	}
+	assert_int_equal(net_counters(&n)->strays, 2 * ARRAY_SIZE(addr));
+	net_end(&n);
+}
+
+/* RFC1122-3.3.6d: what the link broadcasts, but IP does not, is for nobody; not even a RST. */
+static void broadcast_by_the_link(void **state)
+{
+	const struct net_seg seg = {.from = net_ip4(2), .flags = WIRE_SYN, .seq = irs};
+	const struct wire_ip ip = {.version = 4,
+	                           .src = net_ip4(2),
+	                           .dst = net_ip4(1),
+	                           .protocol = WIRE_IPPROTO_TCP,
+	                           .ttl = 64,
+	                           .payload_bytes = WIRE_TCP_BYTES};
+	u8 bytes[128] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, [12] = 8};
+	struct net n;
+	u32 at = WIRE_ETH_BYTES;
+
+	begin(&n, 0, 0, 0);
+	at += wire_ip_write(bytes + at, &ip);
+	at += net_seg_bytes(&seg, bytes + at);
+	net_frame_in(&n, bytes, at);
+	assert_int_equal(net_run(&n), 0);
+	/* Neither what is no segment. */
+	bytes[WIRE_ETH_BYTES + 9] = 17;
+	net_frame_in(&n, bytes, at);
+	assert_int_equal(net_run(&n), 0);
+	assert_int_equal(net_counters(&n)->strays + net_counters(&n)->bad_frames, 2);
+	net_end(&n);
+}
+
+/* RFC 6093 4: urgent data is read in its place. MUST-30. */
 static void urgent_in_line(void **state)
 {
 	struct net n;
@@ -312,7 +379,8 @@ static void urgent_in_line(void **state)
 	net_end(&n);
 }
 
-/* RFC 5961 7: a budget of challenge ACKs for a second, and what is beyond it is silence. */
+/* RFC 5961 7: a budget of challenge ACKs for a second, and what is beyond it is silence.
+ * RFC5961-7a, RFC5961-7b. */
 static void challenges_limited(void **state)
 {
 	u32 sent = 0, ours;
@@ -348,6 +416,8 @@ int main(void)
 		cmocka_unit_test(unlisten),
 		cmocka_unit_test(chosen_ports),
 		cmocka_unit_test(urgent_in_line),
+		cmocka_unit_test(nobody),
+		cmocka_unit_test(broadcast_by_the_link),
 		cmocka_unit_test(challenges_limited),
 	};
 

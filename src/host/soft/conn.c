@@ -178,12 +178,15 @@ static u16 choose_port(struct soft *s, const struct ip_addr *remote, u16 remote_
 int soft_connect(struct soft *s, const struct ip_addr *remote, u16 remote_port, u16 local_port,
                  u64 *ret_conn)
 {
-	const struct soft_route_entry *r = soft_way(s, remote);
+	const struct soft_route_entry *r;
 	struct tcp_open_params p;
 	u64 conn;
 	u32 eng;
 	int err;
 
+	if (soft_is_nobody(s, remote))
+		return -ENETUNREACH;
+	r = soft_way(s, remote);
 	if (!r)
 		return -ENOENT;
 	if (!local_port)

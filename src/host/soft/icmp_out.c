@@ -10,13 +10,6 @@ static bool is_group(const struct ip_addr *a)
 	return a->b[0] == 0xff;
 }
 
-static bool is_nobody(const struct ip_addr *a)
-{
-	static const struct ip_addr zero4 = {{[10] = 0xff, [11] = 0xff}}, zero6;
-
-	return is_group(a) || ip_addr_eq(a, &zero4) || ip_addr_eq(a, &zero6);
-}
-
 /* An error about an error would never end. What cannot be read counts as one. */
 static bool is_icmp_error(const struct wire_ip *ip, const u8 *p, u32 len)
 {
@@ -44,7 +37,7 @@ void icmp_error(struct soft *s, const struct wire_ip *ip, const u8 *p, u32 len,
 	u8 bytes[WIRE_ICMP_BYTES + WIRE_ICMP_QUOTE_MAX];
 	struct soft_datagram d = {.src = ip->dst, .dst = ip->src, .bytes = bytes};
 
-	if (is_nobody(&ip->src) || is_icmp_error(ip, p, len) || ip->frag_off ||
+	if (soft_is_nobody(s, &ip->src) || is_icmp_error(ip, p, len) || ip->frag_off ||
 	    (is_group(&ip->dst) && !about->to_group))
 		return;
 	if (!soft_bucket_take(s, &s->icmp_bucket, s->config.icmp_per_s)) {

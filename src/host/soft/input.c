@@ -74,6 +74,11 @@ static bool not_the_engines(struct soft *s, struct rx_frame *frame,
 {
 	const struct soft_conn *c = soft_find_flow(s, &seg->flow);
 
+	/* RFC 9293 3.9.2.3: who answers it answers nobody, or himself. */
+	if (soft_is_nobody(s, &seg->flow.remote)) {
+		s->counters.strays++;
+		return true;
+	}
 	/* It is elsewhere, or on its way: whoever has it answers. */
 	if (c && (c->eng == NIL || c->frozen)) {
 		s->counters.strays++;
@@ -195,12 +200,13 @@ static bool is_group(const struct ip_addr *a)
 	return a->b[0] == 0xff;
 }
 
-/* RFC 1122 3.2.1.3: a source is somebody, and not us. */
+/* RFC 1122 3.2.1.3: a source is one host, and not us. An address that is asked for has none yet
+ * (RFC 4862 5.4.2). */
 static bool is_martian(const struct soft *s, const struct wire_ip *ip)
 {
-	static const struct ip_addr zero4 = {{[10] = 0xff, [11] = 0xff}};
+	static const struct ip_addr any6;
 
-	return is_group(&ip->src) || soft_is_local(s, &ip->src) || ip_addr_eq(&ip->src, &zero4);
+	return !ip_addr_eq(&ip->src, &any6) && soft_is_nobody(s, &ip->src);
 }
 
 /* Nobody here speaks it: RFC 1122 3.2.2.1, RFC 4443 3.1, 3.4. */
@@ -248,7 +254,9 @@ void soft_ip_input(struct soft *s, u8 *p, u32 len, const struct soft_arrival *a)
 	}
 	/* Padding of the link is no part of it. */
 	len = min_of(len, ip.header_bytes + ip.payload_bytes);
-	if (is_martian(s, &ip) || !(soft_is_local(s, &ip.dst) || is_group(&ip.dst))) {
+	/* RFC 1122 3.3.6: what the link told everybody must be for everybody. */
+	if (is_martian(s, &ip) ||
+	    !(is_group(&ip.dst) || (soft_is_local(s, &ip.dst) && !a->group))) {
 		s->counters.strays++;
 		return;
 	}
@@ -288,6 +296,12 @@ static void other_frame(struct soft *s, const struct rx_frame *frame)
 		s->counters.strays++;
 }
 
+/* RFC 1122 3.3.6: a segment is for one host. */
+static bool is_to_many(struct soft *s, const struct rx_frame *frame)
+{
+	return buf_data(s->pool, frame->buf)[0] & 1;
+}
+
 /* The port may show us what others get. */
 static bool is_for_us(struct soft *s, const struct rx_frame *frame)
 {
@@ -305,8 +319,11 @@ void soft_input(struct soft *s, struct rx_frame *frame)
 	if (!is_for_us(s, frame)) {
 		s->counters.strays++;
 	} else if (reason == WIRE_OK || reason == WIRE_TCP_URGENT) {
-		tcp_frame(s, frame, &seg);
-		return;
+		if (!is_to_many(s, frame)) {
+			tcp_frame(s, frame, &seg);
+			return;
+		}
+		s->counters.strays++;
 	} else if (wire_reason_is_drop(reason)) {
 		s->counters.bad_frames++;
 	} else {

@@ -316,6 +316,9 @@ struct soft_route_entry *soft_find_route(const struct soft *s, const struct ip_a
 /* The path to an address, made from the prefixes when there is none; NULL: no route, or no room. */
 struct soft_route_entry *soft_way(struct soft *s, const struct ip_addr *remote);
 u32 soft_route_index(const struct soft *s, const struct soft_route_entry *r);
+/* Not the address of one other host: a group, a broadcast (that of a prefix on the link too), none,
+ * a loopback or one of ours (RFC 1122 3.2.1.3, RFC 9293 3.9.2.3). */
+bool soft_is_nobody(const struct soft *s, const struct ip_addr *addr);
 
 /* -- pmtu.c ------------------------------------------------------------------------------------ */
 

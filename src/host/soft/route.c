@@ -50,6 +50,34 @@ static const struct soft_prefix *find_prefix(const struct soft *s, const struct 
 	return best;
 }
 
+/* RFC 1122 3.3.6: all ones or all zeros behind the prefix of a link (but RFC 3021: of two, none).
+ */
+static bool is_directed_broadcast(const struct soft *s, const struct ip_addr *addr)
+{
+	const struct soft_prefix *p = find_prefix(s, addr);
+	u32 host_bits, mask, host;
+
+	if (!p || !p->on_link || p->bits < MAPPED_BITS || p->bits > ADDR_BITS - 2)
+		return false;
+	host_bits = ADDR_BITS - p->bits;
+	mask = host_bits == 32 ? UINT32_MAX : (1u << host_bits) - 1;
+	host = wire_get32(addr->b + 12) & mask;
+	return host == mask || !host;
+}
+
+bool soft_is_nobody(const struct soft *s, const struct ip_addr *addr)
+{
+	static const struct ip_addr any6, loopback6 = {{[15] = 1}};
+
+	if (soft_is_local(s, addr))
+		return true;
+	if (!ip_addr_is_v4(addr))
+		return addr->b[0] == 0xff || ip_addr_eq(addr, &any6) ||
+		       ip_addr_eq(addr, &loopback6);
+	return addr->b[12] == 0 || addr->b[12] == 127 || addr->b[12] >= 224 ||
+	       is_directed_broadcast(s, addr);
+}
+
 int soft_prefix(struct soft *s, const struct ip_addr *prefix, u32 len,
                 const struct ip_addr *gateway, u32 mtu, u32 port)
 {

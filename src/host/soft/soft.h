@@ -149,7 +149,8 @@ int soft_listen(struct soft *s, u16 port);
  * reset. -ENOENT. */
 int soft_unlisten(struct soft *s, u16 port);
 /* -ENOENT: no route; else as tcp_open(). The name is the one that struct move::conn carries.
- * local_port 0: one is chosen (RFC 6056 3.3.3); -EADDRNOTAVAIL: none is free. */
+ * local_port 0: one is chosen (RFC 6056 3.3.3); -EADDRNOTAVAIL: none is free. -ENETUNREACH: not the
+ * address of one host, as a broadcast or a group. */
 int soft_connect(struct soft *s, const struct ip_addr *remote, u16 remote_port, u16 local_port,
                  u64 *ret_conn) MUST_CHECK;
 /* The next accepted connection that is established; false: none. */
