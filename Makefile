@@ -36,9 +36,10 @@ fuzz: setup
 bench: all
 	CASE=$(CASE) CHECK=$(CHECK) $(BUILD)/bench/chimney-bench --json $(BUILD)/bench.json
 
-# Writes the test column of docs/requirements.md anew from the comments in the tests.
+# Writes the test columns of docs/requirements.md and docs/conformance.md anew from the tests.
 requirements:
 	tools/requirements.py
+	tools/conformance.py
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -24,12 +24,12 @@ def read(name):
         return f.read()
 
 
-def sources():
+def sources(endings=(".c", ".py", ".sh")):
     for place in PLACES:
         for at, folders, names in os.walk(os.path.join(ROOT, place)):
             folders[:] = sorted(f for f in folders if f not in ("__pycache__", "layout"))
             for name in sorted(names):
-                if name.endswith((".c", ".py", ".sh")):
+                if name.endswith(endings):
                     yield os.path.relpath(os.path.join(at, name), ROOT)
 
 
@@ -94,21 +94,26 @@ def runs(name, function, words):
     return len(re.findall(rf"\b{function}\b", read(name))) > 1
 
 
-def shown_by():
-    """Requirement number -> sorted list of "file" or "file: function"."""
+def places_of(pattern):
+    """What the pattern finds in comments -> sorted list of "file" or "file: function"."""
     tests = {}
     words = meson_words()
     for name in sources():
         text = read(name)
         found = functions(name, text)
         for start, end, comment in comments(name, text):
-            numbers = {int(n) for n in re.findall(r"\bR(\d+)\b", comment)}
-            where = owner(start, end, text, found) if numbers else None
-            if not numbers or not runs(name, where, words):
+            ids = set(re.findall(pattern, comment))
+            where = owner(start, end, text, found) if ids else None
+            if not ids or not runs(name, where, words):
                 continue
-            for number in numbers:
-                tests.setdefault(number, set()).add(f"{name}: {where}" if where else name)
-    return {number: sorted(places) for number, places in tests.items()}
+            for one in ids:
+                tests.setdefault(one, set()).add(f"{name}: {where}" if where else name)
+    return {one: sorted(places) for one, places in tests.items()}
+
+
+def shown_by():
+    """Requirement number -> sorted list of "file" or "file: function"."""
+    return {int(one): places for one, places in places_of(r"\bR(\d+)\b").items()}
 
 
 def rows(text):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""The checks of layout_test.py and requirements.py must see what they are for: each is shown a small
-tree with one fault."""
+"""The checks of layout_test.py, requirements.py and conformance.py must see what they are for: each
+is shown a small tree with one fault."""
 import os
 import shutil
 import subprocess
@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../tools")]
 sys.dont_write_bytecode = True
 import layout_test  # noqa: E402
+import conformance  # noqa: E402
 import requirements  # noqa: E402
 
 TABLE = """<!-- layout: begin -->
@@ -141,6 +142,30 @@ class Tree(unittest.TestCase):
         self.assert_faults(requirements.faults(), "out of date")
         self.write("tests/unit/good_test.c", "/* R119 */\nint main(void)\n{\n}\n")
         self.assertIn("there is no R119", list(requirements.faults())[0])
+
+    def rules(self, *other):
+        """A page with as many rows as appendix B has, all reasoned, and these."""
+        rows = [f"| MAY-{n} | MAY | x | no | - |" for n in range(1, conformance.COUNT_9293)]
+        self.write(conformance.PAGE, "\n".join(["## RFC 9293", *rows, *other]) + "\n")
+
+    def test_conformance(self):
+        self.write("tests/conformance/meson.build", "foreach folder : ['data']\n")
+        self.write("tests/conformance/data/a.pkt", "// So it is (RFC 1 MUST-1).\n0 f()\n")
+        self.write("tests/conformance/lost/b.pkt", "// MUST-2\n")
+        row = "| MUST-1 | MUST | x | - | `conformance/data/a.pkt` |"
+        self.rules(row)
+        self.assert_faults(conformance.faults())
+        self.rules(row.replace("`conformance/data/a.pkt`", "-"))
+        self.assert_faults(conformance.faults(), "out of date")
+        self.rules(row, row)
+        self.assert_faults(conformance.faults(), "two rows", "has 126 rows, not 127")
+        self.rules(row, "## RFC 2", "| RFC2-3.1a | SHOULD | x | - | - |",
+                   "| RFC2-3 | HAVE | x | no | - |")
+        self.assert_faults(conformance.faults(), "RFC2-3.1a has neither", "RFC2-3: the level")
+        self.write("tests/unit/meson.build", "['good', ['base']]\n")
+        self.write("tests/unit/good_test.c", "/* RFC2-3.1a. */\nint main(void)\n{\n}\n")
+        self.rules(row)
+        self.assert_faults(conformance.faults(), "has no row RFC2-3.1a")
 
     def test_owner_of_a_comment(self):
         text = ("# R4\n\nimport x\n\n# R5\ndef a():\n    # R6\n    b()\n\n\ndef c():\n"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: layout_test.py CHECK [BUILD]
 
-Checks of the tree itself. CHECK is one of includes, core, spdx, sizes, requirements, api; `core`
-needs the build directory. Prints every fault and exits 1 when there is one.
+Checks of the tree itself. CHECK is one of includes, core, spdx, sizes, requirements, conformance,
+api; `core` needs the build directory. Prints every fault and exits 1 when there is one.
 """
 import os
 import re
@@ -186,6 +186,14 @@ def check_requirements():
     yield from requirements.faults()
 
 
+def check_conformance():
+    """The tables of docs/conformance.md against the tests."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, path_of("tools"))
+    import conformance
+    yield from conformance.faults()
+
+
 def prototypes(name):
     """(line, function, whether a comment ends right before it) of a public header."""
     lines = read(name).splitlines()
@@ -230,7 +238,8 @@ def check_api():
 def main():
     checks = {
         "includes": check_includes, "core": lambda: check_core(sys.argv[2]), "spdx": check_spdx,
-        "sizes": check_sizes, "requirements": check_requirements, "api": check_api,
+        "sizes": check_sizes, "requirements": check_requirements,
+        "conformance": check_conformance, "api": check_api,
     }
     faults = list(checks[sys.argv[1]]())
     for fault in faults:

@@ -28,7 +28,8 @@ static bool nothing(struct pair *p, u32 from, const u8 *frame, u32 len)
 	return false;
 }
 
-/* R10, R11: there and back, all at once, both families. */
+/* R10, R11: there and back, all at once, both families; on a link without a gateway:
+ * RFC1122-3.3.1.1b. */
 static void there_and_back(void **state)
 {
 	const struct pair_options *const families[] = {&v4, &v6};

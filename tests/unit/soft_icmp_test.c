@@ -80,7 +80,7 @@ static void ack(struct net *n, struct ip_addr remote, u64 conn, u32 ours)
 
 /* -- echo -------------------------------------------------------------------------------------- */
 
-/* RFC 1122 3.2.2.6, RFC 4443 4.2. */
+/* RFC 1122 3.2.2.6, RFC 4443 4.2. RFC1122-3.3.4.2a. */
 static void echo(void **state)
 {
 	static const u8 data[] = "as it was";
@@ -145,7 +145,7 @@ static void large_echo(void **state)
 
 /* -- errors that we send ----------------------------------------------------------------------- */
 
-/* RFC 1122 3.2.2.1, RFC 4443 3.1, 3.4: what nobody here speaks. */
+/* RFC 1122 3.2.2.1, RFC 4443 3.1, 3.4: what nobody here speaks. RFC1122-3.3.8. */
 static void unknown_protocols(void **state)
 {
 	static const struct {
@@ -314,7 +314,8 @@ static void unproven(void **state)
 
 /* -- path MTU ---------------------------------------------------------------------------------- */
 
-/* RFC 1191 6.4, RFC 8201 5.4: what was too big goes again at once, smaller, and cwnd stays. */
+/* RFC 1191 6.4, RFC 8201 5.4: what was too big goes again at once, smaller, and cwnd stays.
+ * RFC1122-3.3.3a, RFC1122-3.3.3b. */
 static void too_big(void **state)
 {
 	const struct ip_addr remotes[] = {net_far4(9), net_far6(9)};

@@ -42,6 +42,38 @@ static void arp_resolves(void **state)
 	net_end(&n);
 }
 
+/* RFC1122-3.3.1.1a, RFC1122-3.3.1.2a, RFC1122-3.3.1.2c, RFC1122-3.3.1.6: by the mask on the link,
+ * or by the default gateway; what is known of an address stays, until a route by hand takes its
+ * place. */
+static void the_way(void **state)
+{
+	const struct mac_addr gate = net_mac(254), hop = net_mac(3);
+	const struct ip_addr far = {{[10] = 0xff, [11] = 0xff, 192, 0, 2, 7}}, other = net_ip4(3);
+	struct net n;
+	u64 conn;
+
+	net_init(&n);
+	assert_int_equal(soft_connect(n.s, ADDR(net_ip4(2)), 7, 0, &conn), 0);
+	assert_int_equal(net_run(&n), 1);
+	assert_true(ip_addr_eq(ADDR(net_arp_out(&n, 0).tpa), ADDR(net_ip4(2))));
+	assert_int_equal(soft_connect(n.s, &far, 7, 0, &conn), 0);
+	assert_int_equal(net_run(&n), 1);
+	assert_true(ip_addr_eq(ADDR(net_arp_out(&n, 0).tpa), ADDR(net_ip4(254))));
+	/* The next connection to it asks nobody: its SYN waits with the other one's. */
+	assert_int_equal(soft_connect(n.s, &far, 8, 0, &conn), 0);
+	assert_int_equal(net_run(&n), 0);
+	net_arp(&n, WIRE_ARP_REPLY, 254, net_ip4(254), net_ip4(1));
+	assert_int_equal(net_run(&n), 2);
+	for (u32 i = 0; i < 2; i++)
+		assert_memory_equal(net_dst(&n, i), &gate, sizeof(gate));
+	net_resolve(&n, other, 3);
+	assert_int_equal(soft_route(n.s, &far, &other, NET_MTU), 0);
+	assert_int_equal(soft_connect(n.s, &far, 9, 0, &conn), 0);
+	assert_int_equal(net_run(&n), 1);
+	assert_memory_equal(net_dst(&n, 0), &hop, sizeof(hop));
+	net_end(&n);
+}
+
 /* RFC 1122 2.3.2.2, RFC 4861 7.2.2: some wait, the oldest goes first. */
 static void few_wait(void **state)
 {
@@ -106,7 +138,8 @@ static void solicitation(void **state)
 	net_end(&n);
 }
 
-/* RFC 4861 7.3.3, RFC 7048 3: the whole way down, and what is sent at each step. */
+/* RFC 4861 7.3.3, RFC 7048 3: the whole way down, and what is sent at each step. RFC1122-3.3.1.4a,
+ * RFC1122-3.3.1.4b, RFC1122-3.3.1.4c, RFC1122-3.3.1.4d. */
 static void life(void **state)
 {
 	const u64 s = NS_PER_S;
@@ -343,7 +376,8 @@ static void conflict(void **state)
 	net_end(&n);
 }
 
-/* RFC 4861 7.3.1: an ACK of new data is as good as an answer. */
+/* RFC 4861 7.3.1: an ACK of new data is as good as an answer. RFC1122-3.3.1.4e, RFC1122-3.3.1.4f.
+ */
 static void progress_confirms(void **state)
 {
 	struct net n;
@@ -367,7 +401,8 @@ static void progress_confirms(void **state)
 	net_end(&n);
 }
 
-/* RFC 9293 3.8.3: repeated retransmission casts doubt on the way. */
+/* RFC 9293 3.8.3: repeated retransmission casts doubt on the way. MUST-20a, RFC1122-3.3.1.4a,
+ * RFC1122-3.3.1.4f. */
 static void retransmission_doubts(void **state)
 {
 	struct net n;
@@ -425,6 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arp_resolves),
+		cmocka_unit_test(the_way),
 		cmocka_unit_test(few_wait),
 		cmocka_unit_test(nobody_answers),
 		cmocka_unit_test(solicitation),

@@ -66,7 +66,7 @@ static u32 unread(struct whole *w)
 	return tcp_recv_pending(w->n.s->engine, soft_find(w->n.s, w->conn)->eng);
 }
 
-/* In any order, by both families; exact copies do no harm. */
+/* In any order, by both families; exact copies do no harm. RFC1122-3.3.2a, RFC1122-3.3.2b. */
 static void any_order(void **state)
 {
 	static const u32 orders[][4] = {{0, 200, 400, 400}, {400, 0, 0, 200}, {400, 200, 400, 0}};
@@ -187,7 +187,8 @@ static void nonsense(void **state)
 	net_end(&w.n);
 }
 
-/* RFC 1122 3.3.2, RFC 8200 4.5: 60 s; told to the sender if the first fragment was there. */
+/* RFC 1122 3.3.2, RFC 8200 4.5: 60 s; told to the sender if the first fragment was there.
+ * RFC1122-3.3.2e, RFC1122-3.3.2f. */
 static void gives_up(void **state)
 {
 	for (u32 v6 = 0; v6 < 2; v6++) {
@@ -212,7 +213,8 @@ static void gives_up(void **state)
 	}
 }
 
-/* Bounded: a source that asks for more than its share loses its own, not another's. */
+/* RFC1122-3.3.2c. Bounded: a source that asks for more than its share loses its own, not another's.
+ */
 static void fairness(void **state)
 {
 	struct wire_ip other;
@@ -327,7 +329,7 @@ static void extension_headers(void **state)
 	}
 }
 
-/* RFC 1122 3.2.1.8: IPv4 options that are not known are passed over. */
+/* RFC 1122 3.2.1.8: IPv4 options that are not known are passed over. MUST-50. */
 static void ipv4_options(void **state)
 {
 	u8 frame[NET_BYTES] = {0};

@@ -152,7 +152,7 @@ static void rst(void **state)
 	}
 }
 
-/* RFC 6191 2: which SYN begins anew. The old timestamp is 2001, the old number irs + 2. */
+/* RFC 6191 2: which SYN begins anew. The old timestamp is 2001, the old number irs + 2. SHLD-4. */
 static void new_syn(void **state)
 {
 	static const struct {

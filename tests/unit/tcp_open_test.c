@@ -66,7 +66,8 @@ static bool lose_first_three(struct pair *p, u32 from, const u8 *frame, u32 len)
 	return ++*n > 3;
 }
 
-/* RFC 6298 2.1, 5.7: 1 s, 2 s, 4 s; then a fresh start with 3 s and one segment. */
+/* RFC 6298 2.1, 5.7: 1 s, 2 s, 4 s; then a fresh start with 3 s and one segment. RFC6298-2.1,
+ * RFC6298-5.7. */
 static void test_lost_syn(void **state)
 {
 	struct pair_options o = plain();
@@ -137,6 +138,44 @@ static void test_simultaneous(void **state)
 	pair_finish(&p);
 }
 
+/* The first number of a connection that opens then, and where its timestamps begin. */
+static u32 first_number(u64 seed, u16 port, u64 after_ns, u32 *ret_ts)
+{
+	struct tcp_open_params params = {
+		.local_port = SCRIPT_LOCAL_PORT, .remote_port = port, .options = ALL, .mss = 1460};
+	struct script s;
+	u32 conn, iss;
+
+	script_init(&s);
+	s.e->config.seed = seed;
+	script_start(&s);
+	params.path = s.path;
+	params.settings = s.state.c;
+	assert_int_equal(tcp_open(s.e, &params, s.start_ns + after_ns, &conn), 0);
+	iss = conn_at(s.e, conn)->iss.n;
+	*ret_ts = conn_at(s.e, conn)->ts_offset;
+	tcp_conn_free(s.e, conn);
+	script_end(&s);
+	return iss;
+}
+
+/* MUST-8, SHLD-1, MUST-9, RFC7323-7: a clock of 4 us, and a hash of ports and addresses under a key
+ * that nobody else has. */
+static void test_first_numbers(void **state)
+{
+	u32 ts, other_ts, iss = first_number(1, 5000, 0, &ts);
+
+	assert_int_equal(first_number(1, 5000, 0, &other_ts), iss);
+	assert_int_equal(other_ts, ts);
+	assert_int_equal(first_number(1, 5000, 4 * NS_PER_MS, &other_ts), iss + 1000);
+	assert_int_equal(other_ts, ts);
+	/* Another connection, another key. */
+	assert_int_not_equal(first_number(1, 5001, 0, &other_ts), iss);
+	assert_int_not_equal(other_ts, ts);
+	assert_int_not_equal(first_number(2, 5000, 0, &other_ts), iss);
+	assert_int_not_equal(other_ts, ts);
+}
+
 /* -- SYN_SENT, segment by segment -------------------------------------------------------------- */
 
 static void begin_open(struct script *s)
@@ -173,7 +212,7 @@ static void test_syn_sent(void **state)
 	IN(&s, .flags = WIRE_ACK, .ack = rel(&s, 1));
 	assert_int_equal(script_conn(&s)->state, TCP_SYN_SENT);
 	EXPECT_NONE(&s);
-	/* MUST-15: without an MSS option 536. */
+	/* MUST-15a: without an MSS option 536. */
 	IN(&s, .flags = WIRE_SYN | WIRE_ACK, .seq = 7, .ack = rel(&s, 1), .wnd = 3000);
 	assert_int_equal(script_conn(&s)->state, TCP_ESTABLISHED);
 	assert_int_equal(script_conn(&s)->peer_mss, 536);
@@ -238,8 +277,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options_agreed), cmocka_unit_test(test_syn_bytes),
 		cmocka_unit_test(test_lost_syn),       cmocka_unit_test(test_syn_gives_up),
-		cmocka_unit_test(test_simultaneous),   cmocka_unit_test(test_syn_sent),
-		cmocka_unit_test(test_passive),
+		cmocka_unit_test(test_simultaneous),   cmocka_unit_test(test_first_numbers),
+		cmocka_unit_test(test_syn_sent),       cmocka_unit_test(test_passive),
 	};
 
 	return RUN_TESTS(tests);

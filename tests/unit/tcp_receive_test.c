@@ -2,6 +2,7 @@
 /* What the receiver does: acceptance, window, ACKs, reassembly, PAWS, RFC 5961. */
 #include "unit.h"
 
+#include "tcp/reassembly.h"
 #include "tcp_script.h"
 
 static u32 received(struct script *s)
@@ -58,7 +59,8 @@ static void test_ack_rides_on_data(void **state)
 	script_end(&s);
 }
 
-/* SHLD-14, SHLD-31 and RFC 5681 4.2: gaps are acknowledged at once, filled in order. */
+/* SHLD-14, SHLD-31 and RFC 5681 4.2: gaps are acknowledged at once, filled in order. RFC2018-4a,
+ * RFC2018-4c. */
 static void test_reassembly(void **state)
 {
 	struct script s;
@@ -95,6 +97,29 @@ static void test_reassembly(void **state)
 	EXPECT(&s, 0, WIRE_ACK, 0, 6500, 0);
 	assert_int_equal(s.out[0].options.n_sack, 0);
 	assert_int_equal(received(&s), 1500);
+	script_end(&s);
+}
+
+/* RFC2018-8c: no block tells of what was given up. */
+static void test_given_up(void **state)
+{
+	struct script s;
+
+	script_begin(&s, TCP_OPT_SACK);
+	IN(&s, .seq = 1000, .len = 1000);
+	IN(&s, .seq = 4000, .len = 1000);
+	EXPECT_ONE(&s);
+	assert_int_equal(s.out[0].options.n_sack, 2);
+	reassembly_prune(s.e, script_conn(&s));
+	IN(&s, .seq = 7000, .len = 1000);
+	EXPECT_ONE(&s);
+	EXPECT(&s, 0, WIRE_ACK, 0, 0, 0);
+	assert_int_equal(s.out[0].options.n_sack, 1);
+	assert_int_equal(s.out[0].options.sack[0].start.n - SCRIPT_IRS, 7000);
+	/* And it is asked for again. */
+	IN(&s, .seq = 0, .len = 1000);
+	EXPECT_ONE(&s);
+	EXPECT(&s, 0, WIRE_ACK, 0, 1000, 0);
 	script_end(&s);
 }
 
@@ -199,7 +224,7 @@ static void test_window_edge(void **state)
 	script_end(&s);
 }
 
-/* RFC 7323 2.3: what the scaled field cannot say is rounded up, never down. */
+/* RFC 7323 2.3: what the scaled field cannot say is rounded up, never down. RFC7323-2.3b. */
 static void test_window_scale_rounds_up(void **state)
 {
 	struct script s;
@@ -261,7 +286,7 @@ static void test_duplicate_is_reported(void **state)
 	script_end(&s);
 }
 
-/* RFC 7323 5.3 */
+/* RFC 7323 5.3. RFC7323-5.3a, RFC7323-5.5, RFC7323-4.3b, RFC7323-3.2c. */
 static void test_paws(void **state)
 {
 	struct script s;
@@ -291,7 +316,23 @@ static void test_paws(void **state)
 	script_end(&s);
 }
 
-/* RFC 5961 3.2: RST */
+/* RFC7323-4.3a: the echo of an ACK of two is the first one's value. */
+static void test_echo_of_two(void **state)
+{
+	struct script s;
+
+	script_begin(&s, TCP_OPT_TIMESTAMPS);
+	IN(&s, .seq = 0, .len = 100, .ts_val = 1001);
+	EXPECT_NONE(&s);
+	script_at(&s, 10 * NS_PER_MS);
+	IN(&s, .seq = 100, .len = 100, .ts_val = 1011);
+	EXPECT_ONE(&s);
+	EXPECT(&s, 0, WIRE_ACK, 0, 200, 0);
+	assert_int_equal(s.out[0].options.ts_ecr, 1001);
+	script_end(&s);
+}
+
+/* RFC 5961 3.2: RST. RFC5961-3.2a, RFC5961-3.2b, RFC5961-3.2c. */
 static void test_rst(void **state)
 {
 	struct script s;
@@ -318,7 +359,7 @@ static void test_rst(void **state)
 	script_end(&s);
 }
 
-/* RFC 5961 4.2: SYN, wherever it stands */
+/* RFC 5961 4.2: SYN, wherever it stands. RFC5961-4.2a, RFC5961-4.2b. */
 static void test_syn(void **state)
 {
 	static const u32 at[] = {0, (u32)-1, 500, SCRIPT_WND * 2, (u32)-70000};
@@ -335,7 +376,7 @@ static void test_syn(void **state)
 	script_end(&s);
 }
 
-/* RFC 5961 5.2: ACK of what was never sent, and of what is too old */
+/* RFC 5961 5.2: ACK of what was never sent, and of what is too old. RFC5961-5.2a, RFC5961-5.2b. */
 static void test_ack_range(void **state)
 {
 	struct script s;
@@ -358,7 +399,7 @@ static void test_ack_range(void **state)
 	script_end(&s);
 }
 
-/* RFC 5961 7: challenge ACKs have a budget a second. */
+/* RFC 5961 7: challenge ACKs have a budget a second. RFC5961-7a. */
 static void test_challenge_limit(void **state)
 {
 	struct script s;
@@ -378,7 +419,20 @@ static void test_challenge_limit(void **state)
 	script_end(&s);
 }
 
-/* R78: urgent data is not for us: nothing moves, the owner asks for an upload. */
+/* MUST-66: a closed window lets the urgent pointer through. */
+static void test_urgent_while_closed(void **state)
+{
+	struct script s;
+
+	script_begin(&s, 0);
+	script_conn(&s)->rcv_adv = script_conn(&s)->rcv_nxt;
+	IN(&s, .flags = WIRE_ACK | WIRE_URG, .urg = 5);
+	assert_int_equal(script_events(&s), TCP_EV_URGENT);
+	assert_int_equal(script_conn(&s)->rcv_up.n - SCRIPT_IRS, 5);
+	script_end(&s);
+}
+
+/* R78: urgent data is not for us: nothing moves, the owner asks for an upload. MUST-32. */
 static void test_urgent(void **state)
 {
 	struct script s;
@@ -414,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_delayed_ack),
 		cmocka_unit_test(test_ack_rides_on_data),
 		cmocka_unit_test(test_reassembly),
+		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_many_holes),
 		cmocka_unit_test(test_bytes_behind_the_fin),
 		cmocka_unit_test(test_fin_out_of_order),
@@ -422,11 +477,13 @@ int main(void)
 		cmocka_unit_test(test_beyond_window_is_cut),
 		cmocka_unit_test(test_duplicate_is_reported),
 		cmocka_unit_test(test_paws),
+		cmocka_unit_test(test_echo_of_two),
 		cmocka_unit_test(test_rst),
 		cmocka_unit_test(test_syn),
 		cmocka_unit_test(test_ack_range),
 		cmocka_unit_test(test_challenge_limit),
 		cmocka_unit_test(test_urgent),
+		cmocka_unit_test(test_urgent_while_closed),
 		cmocka_unit_test(test_pool_is_spared),
 	};
 

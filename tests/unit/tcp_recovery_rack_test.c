@@ -34,7 +34,8 @@ static const struct tcp_engine_counters *count(struct script *s)
 	return tcp_engine_counters(s->e);
 }
 
-/* 6.2 step 5: one sacked segment is enough, after the reordering window: a quarter of min_rtt. */
+/* 6.2 step 5: one sacked segment is enough, after the reordering window: a quarter of min_rtt.
+ * RFC8985-4a, RFC8985-4b, RFC8985-6.2e, RFC8985-6.2g. */
 static void test_reordering_timer(void **state)
 {
 	struct script s;
@@ -63,7 +64,8 @@ static void test_reordering_timer(void **state)
 	script_end(&s);
 }
 
-/* Step 3: what comes late, but comes, is reordering; then DupThresh is no reason to hurry. */
+/* Step 3: what comes late, but comes, is reordering; then DupThresh is no reason to hurry.
+ * RFC8985-6.2c. */
 static void test_reordering_seen(void **state)
 {
 	struct script s;
@@ -95,7 +97,7 @@ static void test_reordering_seen(void **state)
 	script_end(&s);
 }
 
-/* Step 4: DupThresh without reordering makes the window 0, and so does recovery. */
+/* Step 4: DupThresh without reordering makes the window 0, and so does recovery. RFC8985-6.2d. */
 static void test_no_window(void **state)
 {
 	struct script s;
@@ -120,7 +122,8 @@ static void dsack(struct script *s, u32 ack, u32 from, u32 to)
 	IN(s, .ack = ack, SACK1(from, to));
 }
 
-/* RACK_update_reo_wnd(): a step wider each round with a DSACK, back after 16 recoveries without. */
+/* RACK_update_reo_wnd(): a step wider each round with a DSACK, back after 16 recoveries without.
+ * RFC8985-6.2e, RFC8985-6.2f. */
 static void test_adaptation(void **state)
 {
 	struct script s;
@@ -153,7 +156,8 @@ static void test_adaptation(void **state)
 	script_end(&s);
 }
 
-/* 6.2: a repeat that is lost again is found when something sent later arrives: no timeout. */
+/* 6.2: a repeat that is lost again is found when something sent later arrives: no timeout.
+ * RFC8985-4c, RFC8985-6.2g. */
 static void test_lost_repeat(void **state)
 {
 	struct script s;
@@ -181,7 +185,8 @@ static void test_lost_repeat(void **state)
 	script_end(&s);
 }
 
-/* 6.3: a timeout makes lost what has been out for long enough, not what left just before. */
+/* 6.3: a timeout makes lost what has been out for long enough, not what left just before.
+ * RFC8985-6.3. */
 static void test_timeout_marks(void **state)
 {
 	struct script s;
@@ -271,7 +276,8 @@ static void test_without_log(void **state)
 
 /* -- tail loss probes -------------------------------------------------------------------------- */
 
-/* 7.2, 7.3: after two round trips the last segment goes again; its SACK tells of the rest. */
+/* 7.2, 7.3: after two round trips the last segment goes again; its SACK tells of the rest.
+ * RFC8985-7.2a, RFC8985-7.3a, RFC8985-7.3b, RFC8985-7.3c. */
 static void test_probe_repeats(void **state)
 {
 	struct script s;
@@ -311,7 +317,8 @@ static void test_probe_repeats(void **state)
 	script_end(&s);
 }
 
-/* 7.3: unsent data goes first, whatever cwnd says, within the peer's window. */
+/* 7.3: unsent data goes first, whatever cwnd says, within the peer's window. RFC8985-7.3a,
+ * RFC8985-7.4b. */
 static void test_probe_new_data(void **state)
 {
 	struct script s;
@@ -344,7 +351,7 @@ static void test_probe_closed_window(void **state)
 }
 
 /* 7.2: one segment waits for a delayed ACK too, but never longer than the timeout, which it then
- * goes before. */
+ * goes before. RFC8985-7.2b, RFC8985-7.2c, RFC8985-7.3c. */
 static void test_probe_single(void **state)
 {
 	struct script s;
@@ -390,6 +397,7 @@ static void probe_episode(struct script *s)
 	assert_int_equal(script_conn(s)->ssthresh_bytes, UINT32_MAX);
 }
 
+/* RFC8985-7.4a. */
 static void test_probe_repaired(void **state)
 {
 	struct script s;
@@ -405,6 +413,7 @@ static void test_probe_repaired(void **state)
 	script_end(&s);
 }
 
+/* RFC8985-7.4b. */
 static void test_probe_needless_dsack(void **state)
 {
 	struct script s;
@@ -418,6 +427,7 @@ static void test_probe_needless_dsack(void **state)
 	script_end(&s);
 }
 
+/* RFC8985-7.4b. */
 static void test_probe_needless_duplicate(void **state)
 {
 	struct script s;

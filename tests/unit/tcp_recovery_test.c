@@ -19,7 +19,8 @@ static void begin_sending(struct script *s, u8 options, u32 segs)
 	script_flush(s);
 }
 
-/* RFC 6298 5.1 to 5.6: armed, backed off, restarted, stopped. */
+/* RFC 6298 5.1 to 5.6: armed, backed off, restarted, stopped. RFC6298-5, RFC6298-5.1, RFC6298-5.2,
+ * RFC6298-5.4, RFC6298-5.5, RFC6298-5.6, SHLD-9, SHLD-10. */
 static void test_timeout(void **state)
 {
 	struct script s;
@@ -61,7 +62,8 @@ static void test_timeout(void **state)
 	script_end(&s);
 }
 
-/* RFC 6298 2.2, 2.3 with literal numbers; the lower bound as Linux has it. */
+/* RFC 6298 2.2, 2.3 with literal numbers; the lower bound as Linux has it. RFC6298-2.2,
+ * RFC6298-2.3a, RFC6298-2.3b, RFC6298-3b. */
 static void test_rtt(void **state)
 {
 	struct script s;
@@ -104,6 +106,23 @@ static void test_rtt_by_timestamp(void **state)
 	IN(&s, .ack = MSS, .ts_ecr = sent_at);
 	assert_int_equal(script_conn(&s)->srtt_ns, 100 * NS_PER_MS);
 	assert_int_equal(script_conn(&s)->rto_backoff, 0);
+	script_end(&s);
+}
+
+/* RFC7323-4.1: an echo in a segment that acknowledges nothing new is no measurement. */
+static void test_no_rtt_without_news(void **state)
+{
+	struct script s;
+	u32 sent_at;
+
+	begin_sending(&s, TCP_OPT_TIMESTAMPS, 2);
+	sent_at = s.out[0].options.ts_val;
+	script_at(&s, 250 * NS_PER_MS);
+	IN(&s, .ack = 0, .ts_ecr = sent_at);
+	IN(&s, .ack = 0, .len = 100, .ts_ecr = sent_at);
+	assert_int_equal(script_conn(&s)->srtt_ns, 100 * NS_PER_MS);
+	IN(&s, .ack = 2 * MSS, .seq = 100, .ts_ecr = sent_at);
+	assert_true(script_conn(&s)->srtt_ns > 100 * NS_PER_MS);
 	script_end(&s);
 }
 
@@ -158,7 +177,8 @@ static void test_newreno(void **state)
 	script_end(&s);
 }
 
-/* One loss, found by the third SACK (RFC 8985 6.2: DupThresh), repaired in one round trip. */
+/* One loss, found by the third SACK (RFC 8985 6.2: DupThresh), repaired in one round trip.
+ * RFC6675-5c, RFC6675-5e, RFC6675-5f, RFC6675-5g, RFC6675-5j, RFC6675-5d. */
 static void test_sack_one_loss(void **state)
 {
 	struct script s;
@@ -202,7 +222,8 @@ static void test_sack_one_loss(void **state)
 	script_end(&s);
 }
 
-/* RFC 6675 NextSeg() rule 1: several holes, lowest first, each once. */
+/* RFC 6675 NextSeg() rule 1: several holes, lowest first, each once. RFC2018-5a, RFC2018-5b,
+ * RFC6675-5a, RFC6675-5i, RFC6675-5k. */
 static void test_sack_many_losses(void **state)
 {
 	struct script s;
@@ -258,7 +279,8 @@ static void test_sack_tail(void **state)
 	script_end(&s);
 }
 
-/* RFC 2018 8: a receiver that gave sacked data up does not stop the sender. */
+/* RFC 2018 8: a receiver that gave sacked data up does not stop the sender. RFC2018-5.1c,
+ * RFC2018-8a. */
 static void test_sack_reneging(void **state)
 {
 	struct script s;
@@ -303,7 +325,7 @@ static void test_sack_nonsense(void **state)
 	script_end(&s);
 }
 
-/* The scoreboard against a bitmap, at random. */
+/* The scoreboard against a bitmap, at random. RFC6675-5a. */
 static void test_scoreboard(void **state)
 {
 	struct script s;
@@ -446,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_rtt),
 		cmocka_unit_test(test_rtt_by_timestamp),
+		cmocka_unit_test(test_no_rtt_without_news),
 		cmocka_unit_test(test_newreno),
 		cmocka_unit_test(test_sack_one_loss),
 		cmocka_unit_test(test_sack_many_losses),

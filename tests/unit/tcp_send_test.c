@@ -266,7 +266,8 @@ static void test_ip_id(void **state)
 	script_end(&s);
 }
 
-/* The port's checksum help: pseudo sum and offsets; and the whole sum where there is none. */
+/* The port's checksum help: pseudo sum and offsets; and the whole sum where there is none. MUST-2.
+ */
 static void test_checksums(void **state)
 {
 	struct script s;

@@ -30,7 +30,8 @@ static u32 free_small(struct script *s)
 	return s->pool.n_free[BUF_SMALL];
 }
 
-/* One record is free of charge, a flush is one record, later ones need a buffer, and it goes. */
+/* One record is free of charge, a flush is one record, later ones need a buffer, and it goes.
+ * RFC8985-4b, RFC8985-6.1. */
 static void test_one_and_many(void **state)
 {
 	struct script s;
@@ -78,7 +79,8 @@ static void test_one_and_many(void **state)
 	script_end(&s);
 }
 
-/* What is sacked leaves the log and cuts the record; a repeat has its own time. */
+/* What is sacked leaves the log and cuts the record; a repeat has its own time. RFC8985-4c,
+ * RFC8985-6.1. */
 static void test_cut_and_repeat(void **state)
 {
 	struct script s;
@@ -120,7 +122,8 @@ static void test_cut_and_repeat(void **state)
 	script_end(&s);
 }
 
-/* RFC 8985 6.2 step 2: the newest, but no repeat that left after what the ACK can be for. */
+/* RFC 8985 6.2 step 2: the newest, but no repeat that left after what the ACK can be for.
+ * RFC8985-6.2b. */
 static void test_newest(void **state)
 {
 	struct sent_delivery d;
