@@ -100,6 +100,13 @@ static void settle_conn(struct target *t, struct target_conn *c)
 	if (c->send_head != NIL || c->recv_head != NIL)
 		c->flags |= TC_ORPHANED;
 	c->flags |= TC_ARMED;
+	/* The host may never have been told: what is still the case is asked for anew. */
+	if (c->flags & TC_ASKED) {
+		c->flags &= (u16)~TC_ASKED;
+		if (c->state == OBJECT_UPLOAD_REQUESTED)
+			c->state = OBJECT_OFFLOADED;
+		c->events |= c->reason == UPLOAD_TIME_WAIT ? TCP_EV_TIME_WAIT : 0;
+	}
 	if (c->state == OBJECT_OFFLOADING) {
 		conn_free(t, c);
 		return;
