@@ -19,7 +19,7 @@ static void make(struct tcp_conn *c, u8 algorithm, u32 cwnd, u32 ssthresh)
 	tcp_cc_adopt(c, 1);
 }
 
-/* RFC 5681 3.1 */
+/* RFC 5681 3.1: slow start and congestion avoidance (MUST-19). */
 static void test_newreno(void **state)
 {
 	struct tcp_conn c;
