@@ -146,7 +146,8 @@ bool reassembly_insert(struct tcp_engine *e, struct tcp_conn *c, tcp_seq seq, u3
 	}
 	if (prev != NIL) {
 		cut_front(e, &a, ooo_end(ooo_at(e, prev)));
-		if (ooo_at(e, prev)->fin) {
+		/* Behind a FIN, or a FIN in front of bytes that came: there is nothing. */
+		if (ooo_at(e, prev)->fin || seq_lt(a.seq, ooo_end(ooo_at(e, prev)))) {
 			buf_put_chain(e->bufs, a.buf);
 			return false;
 		}

@@ -129,6 +129,8 @@ static void move(struct run *r)
 	memset(&state, 0, sizeof(state));
 	tcp_conn_quiesce(s->e, before, s->e->now_ns, NULL);
 	tcp_conn_export(s->e, before, s->e->now_ns, &state);
+	if (tcp_state_check(&state))
+		fprintf(stderr, "%s\n", tcp_state_check(&state));
 	FUZZ_MUST(!tcp_state_check(&state));
 	state.k = s->state.k;
 	state.c = s->state.c;
