@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/csum.h"
 #include "packetdrill/run.h"
 #include "wire/ip.h"
 #include "wire/tcp.h"
@@ -137,6 +138,20 @@ struct seen {
 	u8 flags;
 };
 
+/* RFC 9293 3.1 MUST-2; 3.9.2.3 MUST-45. */
+static bool check_frame(struct run *r, const struct event *e, const struct flow *f,
+                        const struct seen *s)
+{
+	u64 sum = csum_pseudo(&s->ip.src, &s->ip.dst, WIRE_IPPROTO_TCP, s->ip.payload_bytes);
+
+	if (memcmp(s->ip.src.b, r->local, sizeof(r->local)) ||
+	    memcmp(s->ip.dst.b, r->remote, sizeof(r->remote)))
+		return differ(r, e, f, "the addresses differ");
+	if (!csum_ok(csum_bytes(sum, s->tcp, s->ip.payload_bytes)))
+		return differ(r, e, f, "the checksum is wrong");
+	return true;
+}
+
 static bool look(struct run *r, const struct event *e, struct flow *f, struct seen *ret)
 {
 	struct seen s;
@@ -151,7 +166,7 @@ static bool look(struct run *r, const struct event *e, struct flow *f, struct se
 	s.seq = wire_get32(s.tcp + 4);
 	s.flags = s.tcp[13];
 	*ret = s;
-	return true;
+	return check_frame(r, e, f, &s);
 }
 
 /* A SYN tells our numbers. */

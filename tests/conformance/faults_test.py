@@ -52,6 +52,8 @@ FAULTS = [
      "options"),
     (OPEN + "+0 write(4, ..., 10) = 10\n+1 > P. 1:11(10) ack 1\n", 1, 9, "was sent at"),
     (OPEN + "+0 write(4, ..., 10) = 10\n", 1, 8, "does not expect"),
+    (OPEN + "+0 < [src 192.0.2.9] 6001 > 8080 S 0:0(0) win 9\n"
+     "+0 > 8080 > 6001 S. 0:0(0) ack 1 <mss 1460>\n", 1, 9, "addresses differ"),
     (OPEN + "+0...0.1 read(4, ..., 10) = 1\n+.3 < P. 1:2(1) ack 1 win 257\n", 1, 8,
      "returned at"),
 ]
