@@ -25,6 +25,8 @@ static int port_receive(struct port *port, struct rx_frame *frames, u32 n)
 	struct script_port *p = (struct script_port *)port;
 	u32 done = min_of(n, p->rx_n - p->rx_at);
 
+	if (!done)
+		return 0;
 	memcpy(frames, p->rx + p->rx_at, done * sizeof(*frames));
 	p->rx_at += done;
 	if (p->rx_at == p->rx_n)
