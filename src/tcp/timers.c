@@ -175,7 +175,7 @@ static void keepalive_due(struct tcp_engine *e, struct tcp_conn *c)
 		return;
 	}
 	if (!seq_eq(c->snd_una, c->snd_max) || !conn_may_transmit(e, c)) {
-		timer_set(e, c, &c->keepalive_at_ns, ns_add(e->now_ns, interval_ns));
+		timer_set(e, c, &c->keepalive_at_ns, ns_add(e->now_ns, idle_ns));
 		return;
 	}
 	if (c->keepalive_count >= probes) {
