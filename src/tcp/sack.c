@@ -8,6 +8,7 @@ static struct scoreboard *board_make(struct tcp_engine *e, struct tcp_conn *c)
 		if (c->sack_buf == NIL)
 			return NULL;
 		sack_board(e, c)->n = 0;
+		c->sacked_bytes = 0; /* a guess until now, from duplicate ACKs without a board */
 	}
 	return sack_board(e, c);
 }
