@@ -74,6 +74,40 @@ static void the_way(void **state)
 	net_end(&n);
 }
 
+/* RFC1122-3.3.1.2d, RFC1122-3.3.1.5, RFC1122-3.3.1.4a: of two gateways the first, until it does not
+ * answer; then the other, for new connections and for those that there are. */
+static void another_gateway(void **state)
+{
+	const struct mac_addr second = net_mac(253);
+	const struct ip_addr zero = {{[10] = 0xff, [11] = 0xff}};
+	const struct ip_addr far = net_far4(9), farther = net_far4(10);
+	struct net n;
+	u64 conn;
+	u32 ours, t;
+
+	net_init(&n);
+	assert_int_equal(soft_prefix(n.s, &zero, 0, ADDR(net_ip4(253)), NET_MTU, 0), 0);
+	net_resolve(&n, net_ip4(254), 254);
+	conn = net_connect(&n, far, 0, &ours);
+	/* It is dead: what is sent is not acknowledged, and nobody answers for it. */
+	assert_int_equal(tcp_send(n.s->engine, soft_find(n.s, conn)->eng, "hello", 5), 5);
+	for (t = 1; t < 60 && net_reach(&n, net_ip4(254)) != SOFT_UNREACHABLE; t++)
+		net_at(&n, t * NS_PER_S);
+	assert_int_equal(net_reach(&n, net_ip4(254)), SOFT_UNREACHABLE);
+	assert_int_equal(net_reach(&n, net_ip4(253)), SOFT_INCOMPLETE);
+	net_arp(&n, WIRE_ARP_REPLY, 253, net_ip4(253), net_ip4(1));
+	net_run(&n);
+	while (t++ < 200 && !net_at(&n, t * NS_PER_S))
+		;
+	assert_memory_equal(net_dst(&n, 0), &second, sizeof(second));
+	assert_int_equal(net_tcp(&n, 0).payload_len, 5);
+	/* A new one. */
+	assert_int_equal(soft_connect(n.s, &farther, 7, 0, &conn), 0);
+	assert_true(net_run(&n) >= 1);
+	assert_memory_equal(net_dst(&n, 0), &second, sizeof(second));
+	net_end(&n);
+}
+
 /* RFC 1122 2.3.2.2, RFC 4861 7.2.2: some wait, the oldest goes first. */
 static void few_wait(void **state)
 {
@@ -461,6 +495,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arp_resolves),
 		cmocka_unit_test(the_way),
+		cmocka_unit_test(another_gateway),
 		cmocka_unit_test(few_wait),
 		cmocka_unit_test(nobody_answers),
 		cmocka_unit_test(solicitation),

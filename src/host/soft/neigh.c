@@ -115,6 +115,7 @@ int soft_neighbor(struct soft *s, const struct ip_addr *next_hop, const struct m
 		return -ENOSPC;
 	set_mac(s, n, mac);
 	n->state = SOFT_PERMANENT;
+	n->dead = false;
 	n->at_ns = TIMER_STOPPED;
 	soft_pending_go(s, n);
 	return 0;
@@ -164,6 +165,7 @@ static void ask(struct soft *s, struct soft_neighbor_entry *n, bool all)
 static void enter(struct soft *s, struct soft_neighbor_entry *n, enum soft_reach state, u64 in_ns)
 {
 	n->state = (u8)state;
+	n->dead = n->dead && (state == SOFT_NONE || state == SOFT_INCOMPLETE);
 	n->solicits = 0;
 	n->at_ns = in_ns == TIMER_STOPPED ? TIMER_STOPPED : s->now_ns + in_ns;
 }
@@ -214,8 +216,9 @@ bool neighbor_use(struct soft *s, struct soft_neighbor_entry *n)
 }
 
 /* RFC 4861 7.2.2, RFC 1122 4.2.3.9: who waited hears that the host is unreachable, no more. */
-static void unreachable(struct soft *s, const struct soft_neighbor_entry *n)
+static void unreachable(struct soft *s, struct soft_neighbor_entry *n)
 {
+	n->dead = true;
 	s->counters.neighbors_failed++;
 	for (u32 i = 0; i < s->config.engine.max_connections; i++) {
 		struct soft_conn *c = &s->conn[i];
@@ -350,8 +353,13 @@ void neighbor_doubt(struct soft *s, struct soft_neighbor_entry *n)
 void neighbor_timers(struct soft *s)
 {
 	for (u32 i = 0; i < s->config.engine.max_neighbors; i++) {
-		if (s->neighbor[i].taken && s->neighbor[i].at_ns <= s->now_ns)
-			due(s, &s->neighbor[i]);
+		struct soft_neighbor_entry *n = &s->neighbor[i];
+
+		if (!n->taken || n->at_ns > s->now_ns)
+			continue;
+		due(s, n);
+		if (n->dead)
+			route_leave(s, n);
 	}
 }
 

@@ -81,6 +81,7 @@ struct soft_route_entry {
 	u16 ip_id_start;
 	bool by_caller;   /* soft_route(): never given up */
 	bool mtu_changed; /* the host does not know yet */
+	bool hop_changed; /* as well */
 	/* RFC 4821 7.2, pmtu.c */
 	u32 search_high;
 	u64 raise_ns;    /* when search_high goes back to link_mtu */
@@ -105,6 +106,7 @@ struct soft_neighbor_entry {
 	bool changed;     /* the host does not know the address yet, or waits for an answer */
 	bool device_asks; /* soft_reachable() had no good answer */
 	bool used;        /* something was sent since the last solicitation */
+	bool dead;        /* it did not answer, and has not been heard of since */
 	u8 solicits;      /* sent in this state */
 	u64 at_ns;        /* when the state's time is over */
 	u64 asked_ns;     /* last solicitation */
@@ -204,6 +206,7 @@ struct soft {
 	u64 reachable_at_ns; /* when */
 	u64 defended_ns;
 	u32 ip_id;           /* of fragments that we send */
+	bool hops_dirty;     /* a path may have `hop_changed` */
 	u32 neighbors_dirty; /* entries with `changed` */
 	u32 routes_dirty;
 	struct tx_frame acks[SOFT_ACKS];
@@ -316,6 +319,10 @@ struct soft_route_entry *soft_find_route(const struct soft *s, const struct ip_a
 /* The path to an address, made from the prefixes when there is none; NULL: no route, or no room. */
 struct soft_route_entry *soft_way(struct soft *s, const struct ip_addr *remote);
 u32 soft_route_index(const struct soft *s, const struct soft_route_entry *r);
+/* Paths by this gateway, which does not answer, go by another one, if there is one (RFC
+ * 1122 3.3.1.5); the host is told when that has an address. */
+void route_leave(struct soft *s, const struct soft_neighbor_entry *dead);
+void route_tell_host(struct soft *s);
 /* Not the address of one other host: a group, a broadcast (that of a prefix on the link too), none,
  * a loopback or one of ours (RFC 1122 3.2.1.3, RFC 9293 3.9.2.3). */
 bool soft_is_nobody(const struct soft *s, const struct ip_addr *addr);

@@ -36,6 +36,20 @@ static bool in_prefix(const struct soft_prefix *p, const struct ip_addr *addr)
 	return !rest || !((p->prefix.b[bytes] ^ addr->b[bytes]) >> (8 - rest));
 }
 
+static bool is_dead(const struct soft *s, const struct soft_prefix *p)
+{
+	const struct soft_neighbor_entry *n = p->on_link ? NULL : neighbor_find(s, &p->gateway);
+
+	return n && n->dead;
+}
+
+static bool is_better(const struct soft *s, const struct soft_prefix *p,
+                      const struct soft_prefix *best)
+{
+	return p->bits > best->bits ||
+	       (p->bits == best->bits && is_dead(s, best) && !is_dead(s, p));
+}
+
 static const struct soft_prefix *find_prefix(const struct soft *s, const struct ip_addr *remote)
 {
 	const struct soft_prefix *best = NULL;
@@ -44,7 +58,7 @@ static const struct soft_prefix *find_prefix(const struct soft *s, const struct 
 		const struct soft_prefix *p = &s->prefix[i];
 
 		if (in_prefix(p, remote) && ip_addr_is_v4(remote) == ip_addr_is_v4(&p->prefix) &&
-		    (!best || p->bits > best->bits))
+		    (!best || is_better(s, p, best)))
 			best = p;
 	}
 	return best;
@@ -183,6 +197,56 @@ struct soft_route_entry *soft_way(struct soft *s, const struct ip_addr *remote)
 	if (!n || make_path(s, remote, (u32)(n - s->neighbor), p->mtu, &r))
 		return NULL;
 	return r;
+}
+
+void route_leave(struct soft *s, const struct soft_neighbor_entry *dead)
+{
+	for (u32 i = 0; i < s->config.engine.max_paths; i++) {
+		struct soft_route_entry *r = &s->route[i];
+		const struct soft_prefix *p;
+		struct soft_neighbor_entry *n;
+
+		if (!r->used || r->by_caller || &s->neighbor[r->neighbor] != dead)
+			continue;
+		p = find_prefix(s, &r->remote);
+		if (!p || p->on_link || is_dead(s, p))
+			continue;
+		n = neighbor_get(s, &p->gateway, p->port);
+		if (!n)
+			continue;
+		r->neighbor = (u32)(n - s->neighbor);
+		r->hop_changed = s->hops_dirty = true;
+		tcp_path_set_neighbor(s->engine, r->path, n->eng);
+		if (p->mtu < r->mtu)
+			(void)pmtu_too_big(s, r, p->mtu);
+		(void)neighbor_use(s, n);
+	}
+}
+
+void route_tell_host(struct soft *s)
+{
+	bool dirty = false;
+
+	for (u32 i = 0; s->hops_dirty && i < s->config.engine.max_paths; i++) {
+		struct soft_route_entry *r = &s->route[i];
+		const struct soft_neighbor_entry *n = &s->neighbor[r->neighbor];
+		struct neighbor_state state;
+		struct neighbor_key to;
+		struct path_key key;
+
+		if (!r->used || !r->hop_changed)
+			continue;
+		if (n->state == SOFT_NONE || n->state == SOFT_INCOMPLETE) {
+			dirty = true;
+			continue;
+		}
+		r->hop_changed = false;
+		if (s->host && !soft_path_key(s, &r->remote, &key) &&
+		    !soft_neighbor_key(s, &n->next_hop, &to, &state) &&
+		    !host_route_changed(s->host, &key, 1, &to, &state))
+			s->counters.host_updates++;
+	}
+	s->hops_dirty = dirty;
 }
 
 int soft_route(struct soft *s, const struct ip_addr *remote, const struct ip_addr *next_hop,

@@ -206,6 +206,7 @@ void soft_events(struct soft *s)
 	input_tell_host(s);
 	icmp_tell_host(s);
 	neighbor_tell_host(s);
+	route_tell_host(s);
 	pmtu_tell_host(s);
 }
 

@@ -81,8 +81,9 @@ int soft_route(struct soft *s, const struct ip_addr *remote, const struct ip_add
 
 /*
  * The route to a prefix: by `gateway`, or on the link where that is NULL. `len` counts bits of the
- * address's own family; the longest prefix wins. Paths and neighbors come into being when they are
- * used. -ENOSPC, -EINVAL.
+ * address's own family; the longest prefix wins, and of equal ones the first whose gateway answers.
+ * Paths and neighbors come into being when they are used; a path whose gateway dies takes the next.
+ * -ENOSPC, -EINVAL.
  */
 int soft_prefix(struct soft *s, const struct ip_addr *prefix, u32 len,
                 const struct ip_addr *gateway, u32 mtu, u32 port);
