@@ -95,7 +95,9 @@ def row_faults(text, tests):
         yield f"{PAGE}: appendix B of RFC 9293 has {COUNT_9293} rows, not {appendix}"
     for one, places in sorted(tests.items()):
         if one not in seen:
-            yield f"{places[0]}: {PAGE} has no row {one}"
+            near = sorted(row for row in seen if row.rstrip("abcdefgh") == one)
+            hint = f": name {' or '.join(near)}" if near else ""
+            yield f"{places[0]}: {PAGE} has no row {one}{hint}"
 
 
 def faults():

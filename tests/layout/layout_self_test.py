@@ -163,9 +163,9 @@ class Tree(unittest.TestCase):
                    "| RFC2-3 | HAVE | x | no | - |")
         self.assert_faults(conformance.faults(), "RFC2-3.1a has neither", "RFC2-3: the level")
         self.write("tests/unit/meson.build", "['good', ['base']]\n")
-        self.write("tests/unit/good_test.c", "/* RFC2-3.1a. */\nint main(void)\n{\n}\n")
-        self.rules(row)
-        self.assert_faults(conformance.faults(), "has no row RFC2-3.1a")
+        self.write("tests/unit/good_test.c", "/* RFC2-3.1. */\nint main(void)\n{\n}\n")
+        self.rules(row, "## RFC 2", "| RFC2-3.1b | MAY | x | - | - |")
+        self.assert_faults(conformance.faults(), "has no row RFC2-3.1: name RFC2-3.1b")
 
     def test_owner_of_a_comment(self):
         text = ("# R4\n\nimport x\n\n# R5\ndef a():\n    # R6\n    b()\n\n\ndef c():\n"
