@@ -91,6 +91,7 @@ struct ipsec_config {
 	REASON(NO_SA, "no-sa", "No association serves the policy that protects it.")              \
 	REASON(SEQUENCE, "sequence", "The association's sequence numbers are used up.")           \
 	REASON(TOO_LONG, "too-long", "Sealed, it would be longer than the MTU.")                  \
+	REASON(NOT_SEALED, "not-sealed", "The cipher failed, or the payload was cut short.")      \
 	REASON(UNREADABLE, "unreadable", "The device below emitted what cannot be read.")
 
 enum ipsec_drop {

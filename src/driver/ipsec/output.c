@@ -90,8 +90,9 @@ static void write_ip(const struct leaving *l, u8 *to, u8 protocol, u32 payload)
 	ip_patch(to, l->ip.header_bytes, protocol, payload);
 }
 
-/* The piece in the clear: in tunnel mode with its IP header. Returns its bytes. */
-static u32 write_text(struct ipsec *d, const struct leaving *l, bool tunnel, u8 *to)
+/* The piece in the clear: in tunnel mode with its IP header. False: the payload's chain is shorter
+ * than the frame says. */
+static bool write_text(struct ipsec *d, const struct leaving *l, bool tunnel, u8 *to)
 {
 	u32 header = tunnel ? l->ip.header_bytes : 0;
 	u32 upper = l->upper_bytes + l->len;
@@ -103,11 +104,13 @@ static u32 write_text(struct ipsec *d, const struct leaving *l, bool tunnel, u8 
 	if (l->len) {
 		u32 skip = l->f->payload_off - buf_at(pool, l->f->payload_buf)->off + l->off;
 
-		buf_chain_copy(pool, l->f->payload_buf, skip, to + header + l->upper_bytes, l->len);
+		if (buf_chain_copy(pool, l->f->payload_buf, skip, to + header + l->upper_bytes,
+		                   l->len) != l->len)
+			return false;
 	}
 	if (l->ip.protocol == IPPROTO_OF_TCP)
 		finish_tcp(l, to + header);
-	return header + upper;
+	return true;
 }
 
 /* -- the sealed packet ------------------------------------------------------------------------- */
@@ -137,27 +140,27 @@ static u32 write_outer(struct ipsec *d, const struct leaving *l, const struct sa
 	return wire_ip_write(to, &ip);
 }
 
-static void seal_esp(struct ipsec *d, struct sa *sa, u8 *esp, u32 text, u64 seq)
+static bool seal_esp(struct ipsec *d, struct sa *sa, u8 *esp, u32 text, u64 seq)
 {
 	struct ipsec_text x;
 
 	wire_esp_write(esp, &(struct wire_esp){sa->state.spi, (u32)seq});
 	text_esp(&x, sa, esp, text, seq);
-	(void)d->config.cipher.ops->seal(sa->cipher, &x.t);
+	return !d->config.cipher.ops->seal(sa->cipher, &x.t);
 }
 
-static void seal_ah(struct ipsec *d, struct sa *sa, const u8 *ip, u32 ip_bytes, u8 *ah,
+static bool seal_ah(struct ipsec *d, struct sa *sa, const u8 *ip, u32 ip_bytes, u8 *ah,
                     const struct wire_ah *h, u32 text, u64 seq)
 {
 	struct ipsec_text x;
 
 	wire_ah_write(ah, h);
-	/* Our own header has no options that could be broken. */
-	if (text_ah(&x, sa, ip, ip_bytes, ah, h->bytes, text, seq))
-		return;
-	(void)d->config.cipher.ops->seal(sa->cipher, &x.t);
+	if (text_ah(&x, sa, ip, ip_bytes, ah, h->bytes, text, seq) ||
+	    d->config.cipher.ops->seal(sa->cipher, &x.t))
+		return false;
 	memcpy(ah + WIRE_AH_BYTES, x.iv, sa->shape->iv_bytes);
 	memcpy(ah + WIRE_AH_BYTES + sa->shape->iv_bytes, x.icv, CIPHER_ICV_BYTES);
+	return true;
 }
 
 /* Bytes of the packet behind the outer IP header. */
@@ -205,7 +208,9 @@ static void start_frame(struct ipsec *d, const struct leaving *l, const struct l
 	};
 }
 
-static void seal_piece(struct ipsec *d, struct leaving *l, struct sa *sa, const struct layout *y,
+/* False: it could not be sealed; its number is used up, and what lies in the buffer may not leave.
+ */
+static bool seal_piece(struct ipsec *d, struct leaving *l, struct sa *sa, const struct layout *y,
                        struct tx_frame *t, u32 buf)
 {
 	bool tunnel = sa->state.mode == IPSEC_TUNNEL;
@@ -213,6 +218,7 @@ static void seal_piece(struct ipsec *d, struct leaving *l, struct sa *sa, const 
 	u8 next = l->ip.protocol;
 	u64 seq = ++sa->state.seq;
 	u32 link, ip;
+	bool sealed;
 
 	if (tunnel)
 		next = l->ip.version == 4 ? IPPROTO_OF_IP4 : IPPROTO_OF_IP6;
@@ -222,17 +228,21 @@ static void seal_piece(struct ipsec *d, struct leaving *l, struct sa *sa, const 
 	link = wire_link_write(t->header + HEADER_OFF, &l->link);
 	ip = write_outer(d, l, sa, t->header + HEADER_OFF + link, y->all);
 	t->header_len = (u8)(link + ip);
-	(void)write_text(d, l, tunnel, at + y->head);
+	if (!write_text(d, l, tunnel, at + y->head))
+		return false;
 	if (sa->state.protocol == WIRE_IPPROTO_AH) {
 		struct wire_ah ah = {sa->state.spi, (u32)seq, next, (u8)y->head};
 
-		seal_ah(d, sa, t->header + HEADER_OFF + link, ip, at, &ah, y->text, seq);
+		sealed = seal_ah(d, sa, t->header + HEADER_OFF + link, ip, at, &ah, y->text, seq);
 	} else {
 		wire_esp_trailer_write(at + y->head + y->text - y->trailer, y->trailer, next);
-		seal_esp(d, sa, at, y->text, seq);
+		sealed = seal_esp(d, sa, at, y->text, seq);
 	}
+	if (!sealed)
+		return false;
 	sa_account(d, sa, y->text);
 	d->count.sealed++;
+	return true;
 }
 
 /* -- one frame --------------------------------------------------------------------------------- */
@@ -314,7 +324,10 @@ static bool send_one(struct ipsec *d, struct tx_batch *tx)
 		return true;
 	}
 	start_frame(d, &l, &y, &tx->frames[tx->n], buf);
-	seal_piece(d, &l, sa, &y, &tx->frames[tx->n], buf);
+	if (!seal_piece(d, &l, sa, &y, &tx->frames[tx->n], buf)) {
+		drop(d, IPSEC_DROP_NOT_SEALED);
+		return true;
+	}
 	tx->n++;
 	d->n_lent++;
 	d->inner_off += l.len;

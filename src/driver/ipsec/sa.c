@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "driver/ipsec/sa.h"
 
-
 static const struct schema_field fields[] = {
 #define VAR(cls_, type_, name_, unit_, source_)                   \
 	{                                                         \
