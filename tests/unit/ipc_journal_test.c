@@ -17,6 +17,7 @@
 
 #include "base/prng.h"
 #include "ipc/journal.h"
+#include "ipc/process.h"
 
 enum {
 	CONNS = 4,
@@ -40,8 +41,9 @@ struct app {
 	struct flat out[FRAMES];
 };
 
-/* Written by the parent before a step, not by the child. */
+/* Written by the parent before a step. */
 struct inbox {
+	struct ipc_heart heart; /* the child's */
 	u32 turn;
 	u64 now;
 	u32 n;
@@ -199,19 +201,22 @@ static void child_attach(struct crash *x)
 	journal_mark();
 }
 
-static void child_main(struct crash *x)
+/* Without privileges; 3 and 4 are its ends of the pipes. */
+static int child_main(void *ctx)
 {
+	struct crash *x = ctx;
 	char c;
 
 	child_attach(x);
-	while (read(x->go[0], &c, 1) == 1) {
+	while (read(3, &c, 1) == 1) {
 		journal_begin();
 		child_step(x);
 		journal_mark();
-		if (write(x->done[1], &c, 1) != 1)
+		ipc_beat(&x->inbox->heart);
+		if (write(4, &c, 1) != 1)
 			break;
 	}
-	_exit(3);
+	return 3;
 }
 
 /* -- the parent: the peer -----------------------------------------------------------------------
@@ -219,11 +224,17 @@ static void child_main(struct crash *x)
 
 static void parent_fork(struct crash *x)
 {
+	struct ipc_start start = {.run = child_main,
+	                          .ctx = x,
+	                          .fds = (int[]){x->go[0], x->done[1]},
+	                          .n_fds = 2,
+	                          .heart = &x->inbox->heart};
+	struct ipc_process p;
+
 	fflush(NULL);
-	x->child = fork();
-	assert_true(x->child >= 0);
-	if (x->child == 0)
-		child_main(x);
+	assert_int_equal(ipc_start(&p, &start, x->w->now), 0);
+	x->child = p.pid;
+	close(p.pidfd); /* waitpid() tells as much here */
 }
 
 /* What the peer sends now becomes the inbox of the next step. */
@@ -487,108 +498,11 @@ static void any_instruction_may_be_the_last(void **state)
 	crash_free(x);
 }
 
-/* -- the journal alone --------------------------------------------------------------------------
- */
-
-enum { MANY = 12000 }; /* pages: every second one is written into, more than 4096 */
-
-/* A child writes into every second page and dies in the middle of its second step. */
-static void write_many(u8 *arena, void *journal)
-{
-	if (journal_open(journal, arena, (size_t)MANY * PAGE))
-		_exit(1);
-	for (u8 step = 1; step < 3; step++) {
-		journal_begin();
-		for (u32 i = 0; i < MANY; i += i < 10000 ? 2 : 32)
-			arena[(size_t)i * PAGE + i % PAGE] = step;
-		if (step == 1)
-			journal_mark();
-	}
-	raise(SIGKILL);
-}
-
-/* A step may write into more pages than there may be mappings; what it wrote is undone */
-static void many_pages(void **state)
-{
-	u8 *arena = shared_pages((size_t)MANY * PAGE);
-	void *journal = shared_pages(journal_bytes((size_t)MANY * PAGE));
-	pid_t child;
-	u32 pages;
-	int status;
-
-	child = fork();
-	if (child == 0)
-		write_many(arena, journal);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	assert_int_equal(arena[0], 2);
-	assert_int_equal(journal_open(journal, arena, (size_t)MANY * PAGE), -EBUSY);
-	assert_int_equal(journal_undo(journal, arena, (size_t)MANY * PAGE, &pages), 0);
-	assert_true(pages >= 5000 && pages <= MANY);
-	for (u32 i = 0; i < MANY; i++) {
-		bool written = i < 10000 ? i % 2 == 0 : (i - 10000) % 32 == 0;
-
-		assert_int_equal(arena[(size_t)i * PAGE + i % PAGE], written);
-	}
-	assert_int_equal(journal_undo(journal, arena, (size_t)MANY * PAGE, &pages), 0);
-	assert_int_equal(pages, 0);
-	munmap(arena, (size_t)MANY * PAGE);
-	munmap(journal, journal_bytes((size_t)MANY * PAGE));
-}
-
-/* What the dead process wrote is not trusted: a journal that lies changes nothing */
-static void journals_that_lie(void **state)
-{
-	static const struct {
-		u32 saved, pages, index;
-	} lies[] = {{5, 4, 0}, {UINT32_MAX, 4, 0}, {1, 3, 0}, {1, 4, 4}, {1, 4, UINT32_MAX}};
-	u8 *arena = shared_pages(4 * PAGE);
-	u32 *journal = shared_pages(journal_bytes(4 * PAGE));
-
-	for (u32 i = 0; i < ARRAY_SIZE(lies); i++) {
-		memset(arena, 7, 4 * PAGE);
-		journal[0] = lies[i].saved;
-		journal[1] = lies[i].pages;
-		journal[2] = lies[i].index;
-		assert_int_equal(journal_undo(journal, arena, 4 * PAGE, NULL), -EPROTO);
-		for (u32 k = 0; k < 4 * PAGE; k++)
-			assert_int_equal(arena[k], 7);
-	}
-	assert_int_equal(journal_undo(journal, arena, 100, NULL), -EINVAL);
-	assert_int_equal(journal_open(journal, arena, 100), -EINVAL);
-	munmap(arena, 4 * PAGE);
-	munmap(journal, journal_bytes(4 * PAGE));
-}
-
-/* A store outside of a step, as any other bad one, ends the process: the state stays whole. */
-static void a_store_outside_of_a_step(void **state)
-{
-	u8 *arena = shared_pages(PAGE);
-	void *journal = shared_pages(journal_bytes(PAGE));
-	pid_t child = fork();
-	int status;
-
-	if (child == 0) {
-		signal(SIGSEGV, SIG_DFL);
-		if (journal_open(journal, arena, PAGE) == 0)
-			*(volatile u8 *)arena = 1;
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	assert_int_equal(arena[0], 0);
-	munmap(arena, PAGE);
-	munmap(journal, journal_bytes(PAGE));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_instruction_may_be_the_last),
 		cmocka_unit_test(killed_under_traffic),
-		cmocka_unit_test(many_pages),
-		cmocka_unit_test(journals_that_lie),
-		cmocka_unit_test(a_store_outside_of_a_step),
 	};
 
 	return RUN_TESTS(tests);
