@@ -85,6 +85,16 @@ static const char *check_send(const struct tcp_delegated *d)
 	return NULL;
 }
 
+/* RFC 9293 3.3.2: what is not acknowledged yet begins with the SYN. */
+static const char *check_opening(const struct tcp_state *s)
+{
+	if (s->d.state != TCP_SYN_SENT && s->d.state != TCP_SYN_RECEIVED)
+		return NULL;
+	if (!seq_eq(s->d.snd_una, s->k.iss))
+		return "a handshake whose SYN is not what is in flight";
+	return NULL;
+}
+
 static const char *check_receive(const struct tcp_delegated *d)
 {
 	s32 open = seq_diff(d->rcv_adv, d->rcv_nxt);
@@ -148,6 +158,8 @@ const char *tcp_state_check(const struct tcp_state *state)
 		why = check_fin(&state->d);
 	if (!why)
 		why = check_send(&state->d);
+	if (!why)
+		why = check_opening(state);
 	if (!why)
 		why = check_receive(&state->d);
 	if (!why)

@@ -173,7 +173,8 @@ static void act(struct run *r)
 		move(r);
 		break;
 	case 7:
-		raw(r);
+		if (s->pool.n_free[BUF_SMALL] > 1 && s->pool.n_free[BUF_LARGE])
+			raw(r);
 		break;
 	case 8:
 		s->state.c.nodelay = what >> 4 & 1;
@@ -185,6 +186,9 @@ static void act(struct run *r)
 		tcp_path_set_valid(s->e, s->path, what >> 4 & 1);
 		break;
 	default:
+		/* A port that has no buffer has lost the frame. */
+		if (s->pool.n_free[BUF_SMALL] < 2 || !s->pool.n_free[BUF_LARGE])
+			break;
 		script_in(s, segment(r, fuzz_u8(&r->in)));
 	}
 	if (what & 128)
