@@ -174,6 +174,95 @@ static void others_pass_in_the_clear(void **state)
 	net_pair_free(&p);
 }
 
+/* A second driver in front of the first: AH around what that one seals. */
+struct second {
+	struct ipsec *d;
+	void *mem;
+};
+
+static struct second second_make(struct net_end *e, const struct net_how *how, u32 side)
+{
+	struct net_how h = *how;
+	struct ipsec_config config = net_config(e);
+	struct ipsec_policy policy;
+	struct ipsec_sa_state s;
+	struct second two;
+	struct ipsec *first = e->d;
+
+	h.protocol = WIRE_IPPROTO_AH;
+	h.mode = IPSEC_TRANSPORT;
+	h.suite = CIPHER_AES_128_GMAC;
+	two.mem = net_alloc(64, ipsec_bytes(&config));
+	assert_int_equal(ipsec_init(two.mem, &config, &two.d), 0);
+	assert_int_equal(ipsec_insert(two.d, &e->hook), 0);
+	policy = net_policy(&h, side);
+	policy.selector.protocol = WIRE_IPPROTO_ESP;
+	assert_int_equal(ipsec_set_policies(two.d, &policy, 1), 0);
+	e->d = two.d;
+	for (u32 in = 0; in < 2; in++) {
+		u32 from = in ? !side : side;
+
+		s = net_sa(&h, side, from, 0x1000 + from, net_key(e, h.suite, 3));
+		s.inner_protocol = WIRE_IPPROTO_ESP;
+		(void)net_sa_add(e, &s);
+	}
+	e->d = first;
+	return two;
+}
+
+static void second_free(struct second *two)
+{
+	assert_int_equal(ipsec_remove(two->d), 0);
+	ipsec_finish(two->d);
+	free(two->mem);
+}
+
+/* R105: both at once, ESP inside AH, by two drivers in a stack; with tags and without. Then the
+ * outer one passes on what the inner one seals: what is lent to a batch stays as it is until it was
+ * sent. */
+static void esp_inside_ah(void **state)
+{
+	for (u32 i = 0; i < 4; i++) {
+		struct net_how h = {WIRE_IPPROTO_ESP, IPSEC_TRANSPORT, CIPHER_AES_128_GCM, i & 1,
+		                    .n_vlan = i & 2};
+		struct second two[2];
+		struct net_pair p;
+		u32 seq = 0;
+
+		net_pair_make(&p, &h);
+		for (u32 e = 0; e < 2; e++)
+			two[e] = second_make(p.end[e], &h, e);
+		assert_int_equal(ipsec_remove(p.end[0]->d), -EBUSY); /* one is above it */
+		for (u32 clear = 0; clear < 2; clear++) {
+			if (clear) {
+				assert_int_equal(ipsec_counters(two[1].d)->opened, 175);
+				assert_int_equal(ipsec_set_policies(two[0].d, NULL, 0), 0);
+				second_free(&two[1]);
+			}
+			net_emit(p.end[0], &h, 0, seq, 30000, 1200);
+			for (u32 k = 0; k < 150; k++)
+				net_emit(p.end[0], &h, 0, seq + 30000 + k * 100, 100, 0);
+			net_send(p.end[0], NET_FRAMES);
+			assert_int_equal(p.end[0]->n_out, 175);
+			p.end[1]->n_got = 0;
+			for (u32 k = 0; k < 175; k++) {
+				struct net_frame *o = &p.end[0]->out[k];
+				u32 ip = 14 + 4u * h.n_vlan;
+
+				assert_int_equal(o->b[ip + (h.inner_v6 ? 6 : 9)],
+				                 clear ? WIRE_IPPROTO_ESP : WIRE_IPPROTO_AH);
+				assert_true(net_receive(p.end[1], o->b, o->len, 0));
+				seq += check_segment(&p.end[1]->got[k], &h, 0, seq);
+			}
+			assert_int_equal(seq, (clear + 1) * 45000);
+		}
+		assert_int_equal(ipsec_counters(two[0].d)->bypassed_out, 175);
+		assert_int_equal(net_drops(p.end[0]) + net_drops(p.end[1]), 0);
+		second_free(&two[0]);
+		net_pair_free(&p);
+	}
+}
+
 /* The outer mark goes in, and what cannot carry it is dropped (RFC 6040). */
 static void marks_go_in(void **state)
 {
@@ -220,6 +309,7 @@ int main(void)
 		cmocka_unit_test(superframes_are_cut),
 		cmocka_unit_test(buffers_are_lent_a_batch),
 		cmocka_unit_test(others_pass_in_the_clear),
+		cmocka_unit_test(esp_inside_ah),
 		cmocka_unit_test(marks_go_in),
 		cmocka_unit_test(suites_are_advertised),
 	};

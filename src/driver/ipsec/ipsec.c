@@ -363,8 +363,9 @@ int ipsec_insert(struct ipsec *d, struct device *hook)
 
 int ipsec_remove(struct ipsec *d)
 {
-	if (d->n_flying)
-		return -EBUSY;
-	d->inner.n = d->inner_at = d->inner_off = 0;
-	return device_remove(&d->chain);
+	int err = d->n_flying ? -EBUSY : device_remove(&d->chain);
+
+	if (!err)
+		d->inner.n = d->inner_at = d->inner_off = 0;
+	return err;
 }

@@ -18,6 +18,9 @@
  * do not fit, frames are dropped and counted. Fragments are not sealed (the device makes none), and
  * fragments of ESP and AH are dropped: their sender has been told of no MTU that calls for them.
  *
+ * AH around ESP is two drivers, the one of AH nearer to the lane. Each drops what has an SPI that
+ * it does not know, so they do not stand side by side.
+ *
  * Pure core: time, memory, ciphers are the caller's.
  */
 #ifndef DRIVER_IPSEC_IPSEC_H
