@@ -57,11 +57,12 @@ static void teardown(struct bench_run *run)
 	free(c);
 }
 
-/* Pages that are not neighbors, others each time, as connections are. */
-static void write_pages(u8 *arena, u32 n, u32 step)
+/* Pages that are not neighbors, as connections are: the same in each step, or others. */
+static void write_pages(u8 *arena, u32 n, bool others, u32 step)
 {
 	for (u32 i = 0; i < n; i++) {
-		u8 *page = arena + (size_t)((step * 7 + i * 61) % ARENA_PAGES) * PAGE;
+		u8 *page =
+			arena + (size_t)(((others ? step * 7 : 0) + i * 61) % ARENA_PAGES) * PAGE;
 
 		for (u32 line = 0; line < LINES; line++)
 			*(volatile u64 *)(page + (size_t)line * 64) += step;
@@ -74,7 +75,7 @@ static int without(struct bench_run *run, double *ret_value)
 	u64 start = bench_now_ns();
 
 	for (u32 step = 0; step < STEPS; step++)
-		write_pages(c->arena, run->bcase->n, step);
+		write_pages(c->arena, run->bcase->n, run->bcase->variant, step);
 	*ret_value = (double)(bench_now_ns() - start) / 1e3 / STEPS;
 	return 0;
 }
@@ -91,7 +92,7 @@ static int with(struct bench_run *run, double *ret_value)
 	start = bench_now_ns();
 	for (u32 step = 0; step < STEPS; step++) {
 		journal_begin();
-		write_pages(c->arena, run->bcase->n, step);
+		write_pages(c->arena, run->bcase->n, run->bcase->variant, step);
 		pages += journal_mark();
 	}
 	*ret_value = (double)(bench_now_ns() - start) / 1e3 / STEPS;
@@ -101,12 +102,16 @@ static int with(struct bench_run *run, double *ret_value)
 	return 0;
 }
 
-#define STEP_CASE(pages)                                                                         \
-	{                                                                                        \
-		.name = "target/step/" #pages, .unit = "us/step", .peer_name = "no journal",     \
-		.setup = setup, .ours = with, .peer = without, .teardown = teardown, .n = pages, \
+#define STEP_CASE(pages, word, others)                                                    \
+	{                                                                                 \
+		.name = "target/step/" word "/" #pages, .unit = "us/step",                \
+		.peer_name = "no journal", .setup = setup, .ours = with, .peer = without, \
+		.teardown = teardown, .n = pages, .variant = others,                      \
 	}
 
-static const struct bench_case cases[] = {STEP_CASE(1), STEP_CASE(16), STEP_CASE(256)};
+static const struct bench_case cases[] = {
+	STEP_CASE(1, "same", false), STEP_CASE(16, "same", false), STEP_CASE(256, "same", false),
+	STEP_CASE(1, "other", true), STEP_CASE(16, "other", true), STEP_CASE(256, "other", true),
+};
 
 const struct bench_table bench_journal_cases = {cases, ARRAY_SIZE(cases)};

@@ -12,6 +12,9 @@ enum {
 	 * step that writes into many pages goes on in larger pieces. */
 	FINE_PAGES = 4096,
 	COARSE_PAGES = 64,
+	/* Pages that stay writable between steps, and for how many steps without a change. */
+	HOT_PAGES = 256,
+	HOT_STEPS = 8,
 };
 
 struct journal_head {
@@ -28,7 +31,13 @@ static struct {
 	bool in_step;
 	u32 saved; /* what the head says; the head itself is not read again */
 	u32 step;
-	u32 *saved_in; /* by page: the step that it was last saved in */
+	u32 *saved_in;          /* by page: the step that it was last saved in */
+	u32 trapped[HOT_PAGES]; /* the first pages of this step that were not hot */
+	u32 n_hot;
+	struct {
+		u32 page;
+		u32 quiet; /* steps in a row that did not change it */
+	} hot[HOT_PAGES];
 	struct sigaction before;
 } own;
 
@@ -89,6 +98,8 @@ static void save_page(u32 page)
 	if (own.saved_in[page] == own.step)
 		return;
 	own.saved_in[page] = own.step;
+	if (own.saved >= own.n_hot && own.saved - own.n_hot < HOT_PAGES)
+		own.trapped[own.saved - own.n_hot] = page;
 	memcpy(own.old + (size_t)page * PAGE, own.arena + (size_t)page * PAGE, PAGE);
 	own.head->index[own.saved++] = page;
 	__atomic_store_n(&own.head->saved, own.saved, __ATOMIC_SEQ_CST);
@@ -144,7 +155,7 @@ int journal_open(void *journal, void *arena, size_t arena_bytes)
 	own.arena = arena;
 	own.old = (u8 *)journal + head_bytes(own.pages);
 	own.in_step = false;
-	own.saved = own.step = 0;
+	own.saved = own.step = own.n_hot = 0;
 	head->pages = own.pages;
 	sigemptyset(&action.sa_mask);
 	err = sigaction(SIGSEGV, &action, &own.before) ? -errno : protect_all(PROT_READ);
@@ -163,29 +174,67 @@ void journal_begin(void)
 		memset(own.saved_in, 0, (size_t)own.pages * sizeof(u32));
 		own.step = 1;
 	}
+	for (u32 i = 0; i < own.n_hot; i++)
+		save_page(own.hot[i].page);
+}
+
+static bool page_protect(u32 page)
+{
+	return mprotect(own.arena + (size_t)page * PAGE, PAGE, PROT_READ) == 0;
+}
+
+/* Of the pages that were hot when the step began (the first ones saved), which cool down; returns
+ * how many the step has changed. */
+static u32 cool_down(bool *ok)
+{
+	u32 kept = 0, changed = 0;
+
+	for (u32 i = 0; i < own.n_hot; i++) {
+		u32 page = own.hot[i].page;
+		size_t at = (size_t)page * PAGE;
+		bool same = memcmp(own.old + at, own.arena + at, PAGE) == 0;
+
+		changed += !same;
+		own.hot[i].quiet = same ? own.hot[i].quiet + 1 : 0;
+		if (own.hot[i].quiet >= HOT_STEPS)
+			*ok = page_protect(page) && *ok;
+		else
+			own.hot[kept++] = own.hot[i];
+	}
+	own.n_hot = kept;
+	return changed;
 }
 
 u32 journal_mark(void)
 {
-	u32 n = own.saved;
+	u32 trapped = own.saved - own.n_hot, changed;
+	bool ok = true;
 
 	own.in_step = false;
-	if (n == 0)
-		return 0;
-	/* Rights first: with the count at 0 no store may pass unseen. Nobody else can fail here:
-	 * fewer mappings are needed afterwards. */
-	if (protect_all(PROT_READ))
+	changed = cool_down(&ok) + trapped;
+	/* Rights first: with the count at 0 no store may pass unseen. */
+	if (own.n_hot + trapped > HOT_PAGES) {
+		own.n_hot = 0;
+		ok = protect_all(PROT_READ) == 0 && ok;
+	} else {
+		for (u32 i = 0; i < trapped; i++) {
+			own.hot[own.n_hot].quiet = 0;
+			own.hot[own.n_hot++].page = own.trapped[i];
+		}
+	}
+	if (!ok)
 		abort();
 	own.saved = 0;
 	__atomic_store_n(&own.head->saved, 0, __ATOMIC_SEQ_CST);
-	return n;
+	return changed;
 }
 
 void journal_close(void)
 {
 	if (!own.head)
 		return;
-	(void)journal_mark();
+	if (own.in_step)
+		(void)journal_mark();
 	(void)protect_all(PROT_READ | PROT_WRITE);
 	(void)sigaction(SIGSEGV, &own.before, NULL);
 	free(own.saved_in);

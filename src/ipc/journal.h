@@ -5,10 +5,12 @@
  *
  * It is an undo log of pages. Outside of a step the arena is read-only. journal_begin() arms it:
  * the first store into a page traps, the page is copied into the journal, counted, and made
- * writable. journal_mark() ends the step with one store: the count becomes 0. Whatever a step
- * causes outside of the arena (frames, completions, indications, ring counters) leaves only after
- * its mark. Then a step of a dead process either happened as a whole, or, after journal_undo(), it
- * did not happen at all: its peer sends what was not acknowledged again.
+ * writable. A page that was written into lately stays writable and is copied when a step begins,
+ * without a trap, until some steps have not changed it. journal_mark() ends the step with one
+ * store: the count becomes 0. Whatever a step causes outside of the arena (frames, completions,
+ * indications, ring counters) leaves only after its mark. Then a step of a dead process either
+ * happened as a whole, or, after journal_undo(), it did not happen at all: its peer sends what was
+ * not acknowledged again.
  *
  * The journal lies in shared memory of its own, as large as the arena and a little more; a memfd
  * has pages only where a step has ever written:
@@ -52,8 +54,7 @@ void journal_close(void);
 
 /* A step begins: stores into the arena are noted from here on. */
 void journal_begin(void);
-/* The step is done and whole; the arena is read-only until the next. Returns the pages that it
- * wrote into. */
+/* The step that was begun is done and whole. Returns the pages that it wrote into. */
 u32 journal_mark(void);
 
 #endif

@@ -24,7 +24,6 @@ enum {
 	FRAMES = 24,
 	FLAT_BYTES = 1536,
 	PAGE = 4096,
-	KILLS = 100,
 	STREAM_BYTES = 60000,
 };
 
@@ -349,6 +348,8 @@ static void finish(struct crash *x)
 	parent_undo(x);
 }
 
+static u32 kills = 100; /* or the first argument */
+
 /* R100: killed at random moments under traffic: a new process goes on each time. Nothing that was
  * acknowledged is missing, no byte is sent twice as another one. */
 static void killed_under_traffic(void **state)
@@ -359,7 +360,7 @@ static void killed_under_traffic(void **state)
 
 	prng_seed(&rng, 5);
 	parent_fork(x);
-	for (u32 k = 0; k < KILLS; k++) {
+	for (u32 k = 0; k < kills; k++) {
 		for (u32 i = prng_below(&rng, 4); i > 0; i--)
 			parent_step(x, 300 * NS_PER_US);
 		parent_prepare(x, 300 * NS_PER_US);
@@ -374,7 +375,7 @@ static void killed_under_traffic(void **state)
 		assert_int_equal(pipe(x->done), 0);
 		parent_fork(x);
 	}
-	assert_int_equal(x->undone + x->happened, KILLS);
+	assert_int_equal(x->undone + x->happened, kills);
 	finish(x);
 	crash_free(x);
 }
@@ -498,12 +499,14 @@ static void any_instruction_may_be_the_last(void **state)
 	crash_free(x);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_instruction_may_be_the_last),
 		cmocka_unit_test(killed_under_traffic),
 	};
 
+	if (argc > 1)
+		kills = (u32)strtoul(argv[1], NULL, 10);
 	return RUN_TESTS(tests);
 }
