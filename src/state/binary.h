@@ -14,7 +14,8 @@
  *   32  4  number of blocks
  *   36 12  number of states of each layer, neighbors first
  *   48  4  first block, UINT32_MAX: none
- *   52 12  0
+ *   52  4  number of inserts
+ *   56  8  0
  *
  * Then the blocks by index, each 40 bytes, followed by its state:
  *
@@ -26,6 +27,8 @@
  *    6  2  0
  *    8  8  next, dependent (4 each)
  *   16 24  host's handle, device's handle, detail (8 each)
+ *
+ * Behind the blocks the inserts: block (4), kind (2), number of bytes (2), the bytes.
  *
  * A state is the variables of the classes that the flags name and no others (so an upload's form
  * has no CONST, R31), in the order of the schema: numbers in their size, addresses as they are,

@@ -192,8 +192,19 @@ static void get_block(struct in *in, u32 block, const u32 states[LAYERS])
 		get_state(in, block, states);
 }
 
+static void get_insert(struct in *in)
+{
+	u32 block = (u32)get(in, 4);
+	u16 kind = (u16)get(in, 2);
+	u32 len = (u32)get_upto(in, 2, BLOCK_INSERT_BYTES, DECODE_VALUE);
+	const u8 *bytes = get_bytes(in, len);
+
+	if (bytes && block_list_insert(in->list, block, kind, bytes, len))
+		fail(in, DECODE_VALUE, in->at);
+}
+
 /* Returns the number of blocks; `states` gets those of each layer. */
-static u32 get_header(struct in *in, u32 states[LAYERS])
+static u32 get_header(struct in *in, u32 states[LAYERS], u32 *ret_inserts)
 {
 	const struct block_list *list = in->list;
 	const u32 room[LAYERS] = {list->cap_neighbors, list->cap_paths, list->cap_conns};
@@ -217,8 +228,8 @@ static u32 get_header(struct in *in, u32 states[LAYERS])
 	for (u32 l = 0; l < LAYERS; l++)
 		states[l] = (u32)get_upto(in, 4, room[l], DECODE_ROOM);
 	in->list->root = (u32)get(in, 4);
+	*ret_inserts = (u32)get_upto(in, 4, list->cap_inserts, DECODE_ROOM);
 	get_upto(in, 8, 0, DECODE_VALUE);
-	get_upto(in, 4, 0, DECODE_VALUE);
 	return blocks;
 }
 
@@ -226,13 +237,15 @@ int binary_decode(struct block_list *list, const u8 *data, size_t size,
                   struct decode_error *ret_error)
 {
 	struct in in = {.data = data, .size = size, .list = list};
-	u32 states[LAYERS];
-	u32 blocks = get_header(&in, states);
+	u32 states[LAYERS], inserts;
+	u32 blocks = get_header(&in, states, &inserts);
 
 	for (u32 i = 0; i < blocks && !in.error.kind; i++) {
 		get_block(&in, i, states);
 		list->n_blocks = i + 1;
 	}
+	for (u32 i = 0; i < inserts && !in.error.kind; i++)
+		get_insert(&in);
 	if (in.at != size)
 		fail(&in, DECODE_TRAILING, in.at);
 	for (u32 l = 0; l < LAYERS; l++) {

@@ -146,8 +146,8 @@ static void put_header(struct out *o, const struct block_list *list, u64 total,
 	for (u32 l = 0; l < LAYERS; l++)
 		put(o, states[l], 4);
 	put(o, list->root, 4);
+	put(o, list->n_inserts, 4);
 	put(o, 0, 8);
-	put(o, 0, 4);
 }
 
 static void put_block(struct out *o, const struct block *b)
@@ -163,6 +163,16 @@ static void put_block(struct out *o, const struct block *b)
 	put(o, b->host, 8);
 	put(o, b->device, 8);
 	put(o, b->detail, 8);
+}
+
+static void put_insert(struct out *o, const struct block_insert *insert)
+{
+	if (insert->len > BLOCK_INSERT_BYTES)
+		o->bad = true;
+	put(o, insert->block, 4);
+	put(o, insert->kind, 2);
+	put(o, insert->len, 2);
+	put_bytes(o, insert->bytes, min_of((u32)insert->len, (u32)BLOCK_INSERT_BYTES));
 }
 
 int binary_encode(const struct block_list *list, u8 *out, size_t size, u64 *ret_bytes)
@@ -184,6 +194,8 @@ int binary_encode(const struct block_list *list, u8 *out, size_t size, u64 *ret_
 		states[b->layer]++;
 		put_state(&o, list, b);
 	}
+	for (u32 i = 0; i < list->n_inserts; i++)
+		put_insert(&o, &list->inserts[i]);
 	if (o.bad)
 		return -EINVAL;
 	*ret_bytes = o.len;

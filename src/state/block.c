@@ -62,6 +62,7 @@ void block_list_reset(struct block_list *list)
 	list->n_neighbors = 0;
 	list->n_paths = 0;
 	list->n_conns = 0;
+	list->n_inserts = 0;
 	list->root = NIL;
 }
 
@@ -135,6 +136,21 @@ static u32 new_state(struct block_list *list, enum layer layer)
 	schema_clear(list->schema->layer[layer], block_list_state(list, layer, index));
 	*used[layer] = index + 1;
 	return index;
+}
+
+int block_list_insert(struct block_list *list, u32 block, u16 kind, const void *bytes, u32 len)
+{
+	struct block_insert *insert;
+
+	if (block >= list->n_blocks || list->blocks[block].layer != LAYER_NEIGHBOR ||
+	    len > BLOCK_INSERT_BYTES)
+		return -EINVAL;
+	if (list->n_inserts == list->cap_inserts)
+		return -ENOSPC;
+	insert = &list->inserts[list->n_inserts++];
+	*insert = (struct block_insert){.block = block, .kind = kind, .len = (u16)len};
+	memcpy(insert->bytes, bytes, len);
+	return 0;
 }
 
 int block_list_add_state(struct block_list *list, u32 block)

@@ -52,7 +52,25 @@ enum block_flags {
 	BLOCK_CACHED = 1 << 1,    /* the CACHED part */
 	BLOCK_DELEGATED = 1 << 2, /* the DELEGATED part */
 	BLOCK_REPARENT = 1 << 3,  /* update of a path: attach it to the neighbor block above it */
-	BLOCK_TAKEN = 1 << 4,     /* commit of an upload: another device has taken over the payload */
+	BLOCK_TAKEN = 1 << 4, /* commit of an upload: another device has taken over the payload */
+};
+
+/*
+ * What a driver, or a vendor's, adds to a neighbor on its way down and takes off again before the
+ * host sees the list (R93, R94). Who knows a kind uses it up; all others carry it, untouched.
+ */
+enum block_insert_kind {
+	BLOCK_INSERT_VLAN = 1,        /* tags, outermost first, 4 bytes each as on the wire */
+	BLOCK_INSERT_VENDOR = 0x8000, /* from here on: a vendor's */
+};
+
+enum { BLOCK_INSERT_BYTES = 48 };
+
+struct block_insert {
+	u32 block; /* a neighbor's, of the same list */
+	u16 kind;
+	u16 len;
+	u8 bytes[BLOCK_INSERT_BYTES];
 };
 
 struct block_list {
@@ -64,6 +82,8 @@ struct block_list {
 	u32 n_blocks, n_neighbors, n_paths, n_conns;         /* in use */
 	u32 cap_blocks, cap_neighbors, cap_paths, cap_conns; /* room */
 	u32 root;                                            /* first block, NIL: empty */
+	struct block_insert *inserts; /* of neighbors; lent by who adds to them, NULL: no room */
+	u32 n_inserts, cap_inserts;
 	struct buf_pool *pool; /* where the data_refs of the states lie; NULL: they must be empty */
 };
 
@@ -98,6 +118,10 @@ void block_list_put_data(struct block_list *list);
  */
 int block_list_add(struct block_list *list, u32 parent, enum layer layer, bool with_state,
                    u32 *ret_block) MUST_CHECK;
+
+/* Adds to a neighbor's block. -ENOSPC: no room; -EINVAL: no neighbor, or too many bytes. */
+int block_list_insert(struct block_list *list, u32 block, u16 kind, const void *bytes,
+                      u32 len) MUST_CHECK;
 
 /* Gives a block that has none a cleared state of its layer. -ENOSPC: no room. */
 int block_list_add_state(struct block_list *list, u32 block) MUST_CHECK;

@@ -218,6 +218,15 @@ static enum block_rule check_lengths(const struct block_list *list)
 	if (list->n_neighbors > list->n_blocks || list->n_paths > list->n_blocks ||
 	    list->n_conns > list->n_blocks || list->n_blocks == NIL)
 		return BLOCK_RULE_LENGTH;
+	if (list->n_inserts > list->cap_inserts)
+		return BLOCK_RULE_LENGTH;
+	for (u32 i = 0; i < list->n_inserts; i++) {
+		const struct block_insert *insert = &list->inserts[i];
+
+		if (insert->block >= list->n_blocks || insert->len > BLOCK_INSERT_BYTES ||
+		    list->blocks[insert->block].layer != LAYER_NEIGHBOR)
+			return BLOCK_RULE_INDEX;
+	}
 	return link_ok(list, list->root) ? BLOCK_RULE_OK : BLOCK_RULE_INDEX;
 }
 

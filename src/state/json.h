@@ -10,6 +10,7 @@
  *   "host"        handle as "0x" and 16 hexadecimal digits; "device" likewise
  *   "detail"      number
  *   "reparent"    true; only there when set
+ *   "inserts"     array of {"kind","bytes"}, bytes in hexadecimal; only there when not empty
  *   "state"       an object with the classes that are filled in, "const", "cached", "delegated",
  *                 each an object with all variables of the class by name; not there when the block
  *                 has no state

@@ -154,6 +154,31 @@ static void read_state(struct reader *r, u32 block)
 	}
 }
 
+static void read_insert(struct reader *r, u32 block)
+{
+	static const char *const names[] = {"kind", "bytes"};
+	u8 bytes[BLOCK_INSERT_BYTES];
+	struct json_str name, hex = {0};
+	u64 seen = 0;
+	u16 kind = 0;
+
+	json_expect(&r->in, '{');
+	for (bool first = true; json_member(&r->in, &first, &name);) {
+		switch (json_name(&r->in, name, names, ARRAY_SIZE(names), &seen)) {
+		case 0:
+			kind = (u16)json_number(&r->in, UINT16_MAX);
+			break;
+		case 1:
+			hex = json_string(&r->in);
+			json_value_hex(&r->in, hex, bytes, sizeof(bytes));
+			break;
+		}
+	}
+	json_need(&r->in, seen, 3);
+	if (json_ok(&r->in) && block_list_insert(r->list, block, kind, bytes, (u32)(hex.len / 2)))
+		json_fail(&r->in, DECODE_ROOM);
+}
+
 static u16 read_status(struct json_in *in)
 {
 	struct json_str word = json_string(in);
@@ -191,8 +216,8 @@ static void read_blocks(struct reader *r, u32 parent, u32 layer);
 /* Depth of the recursion: LAYERS. */
 static void read_block(struct reader *r, u32 block)
 {
-	static const char *const names[] = {"layer",  "status",   "host",  "device",
-	                                    "detail", "reparent", "state", "dependents"};
+	static const char *const names[] = {"layer",    "status", "host",       "device", "detail",
+	                                    "reparent", "state",  "dependents", "inserts"};
 	struct block *b = block_at(r->list, block);
 	struct json_str name;
 	u64 seen = 0;
@@ -226,6 +251,11 @@ static void read_block(struct reader *r, u32 block)
 			break;
 		case 7:
 			read_blocks(r, block, b->layer + 1u);
+			break;
+		case 8:
+			json_expect(&r->in, '[');
+			for (bool none = true; json_element(&r->in, &none);)
+				read_insert(r, block);
 			break;
 		}
 	}

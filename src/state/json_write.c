@@ -207,8 +207,30 @@ static void put_class(struct writer *w, const struct block_list *list, const str
 	put_str(w, "}");
 }
 
-static void put_block(struct writer *w, const struct block_list *list, const struct block *b)
+static void put_inserts(struct writer *w, const struct block_list *list, u32 block)
 {
+	bool any = false;
+
+	for (u32 i = 0; i < list->n_inserts; i++) {
+		const struct block_insert *insert = &list->inserts[i];
+
+		if (insert->block != block)
+			continue;
+		put_str(w, any ? ",{\"kind\":" : ",\"inserts\":[{\"kind\":");
+		put_number(w, insert->kind);
+		put_str(w, ",\"bytes\":\"");
+		fmt_hex_bytes(room(w), insert->bytes,
+		              checked_count(w, insert->len, BLOCK_INSERT_BYTES));
+		put_str(w, "\"}");
+		any = true;
+	}
+	if (any)
+		put_str(w, "]");
+}
+
+static void put_block(struct writer *w, const struct block_list *list, u32 block)
+{
+	const struct block *b = block_at(list, block);
 	bool comma = false;
 
 	put_str(w, "{\"layer\":\"");
@@ -222,6 +244,8 @@ static void put_block(struct writer *w, const struct block_list *list, const str
 	put_number(w, b->detail);
 	if (b->flags & BLOCK_REPARENT)
 		put_str(w, ",\"reparent\":true");
+	if (b->layer == LAYER_NEIGHBOR)
+		put_inserts(w, list, block);
 	if (b->state == NIL)
 		return;
 	put_str(w, ",\"state\":{");
@@ -254,7 +278,7 @@ int json_write_list(const struct block_list *list, json_sink sink, void *context
 			put_str(&w, "},\n");
 		}
 		depth = walk.depth;
-		put_block(&w, list, block_at(list, i));
+		put_block(&w, list, i);
 	}
 	for (; depth; depth--)
 		put_str(&w, "}]");

@@ -176,7 +176,7 @@ static void test_header_is_checked(void **state)
 		{10, DECODE_VALUE},  {13, DECODE_VALUE},     {16, DECODE_SCHEMA},
 		{23, DECODE_SCHEMA}, {31, DECODE_TRUNCATED}, {33, DECODE_ROOM},
 		{37, DECODE_ROOM},   {41, DECODE_ROOM},      {45, DECODE_ROOM},
-		{53, DECODE_VALUE},  {63, DECODE_VALUE},
+		{53, DECODE_ROOM},   {57, DECODE_VALUE},     {63, DECODE_VALUE},
 	};
 	struct forest a, b;
 	u64 size;
