@@ -156,6 +156,7 @@ static void inherit(struct vlan *v, struct vlan_object *o, u32 above, const stru
 		o->tags = v->object[above].tags;
 		o->flow = v->object[above].flow;
 	}
+	o->known = o->layer == LAYER_NEIGHBOR || (above != NIL && v->object[above].known);
 	if (o->layer == LAYER_PATH) {
 		o->flow.local = block_path(list, b)->k.local_addr;
 		o->flow.remote = block_path(list, b)->k.remote_addr;

@@ -14,6 +14,7 @@ struct vlan_object {
 	struct vlan_stack inner; /* a neighbor's: those that came in an insert */
 	struct flow_key flow;    /* a path's without ports */
 	u8 port, layer;
+	bool known; /* its tags are: all that it hangs on came after the driver */
 	bool in_flows;
 };
 

@@ -55,7 +55,7 @@ void vlan_object_place(struct vlan *v, u32 index, handle device)
 		return;
 	o->device = device;
 	(void)!flowtab_insert(&v->by_device, hash_of(v, o->layer, device), index);
-	if (o->layer != LAYER_TCP || !o->flow.local_port)
+	if (o->layer != LAYER_TCP || !o->known)
 		return;
 	o->in_flows = true;
 	(void)!flowtab_insert(&v->by_flow, flow_key_hash(&v->config.key, &o->flow), index);
