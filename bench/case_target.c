@@ -16,7 +16,6 @@ enum {
 	CHUNK = 128,
 	MOVE_TOTAL = 100000,
 	UPDATES = 200000,
-	SETTLE_NS = 100000000,
 };
 
 struct target_case {
@@ -25,9 +24,7 @@ struct target_case {
 	struct block_list list;
 	struct offload_request request;
 	bool completed;
-	struct neighbor_state neighbor_state;
-	struct path_state path_state;
-	struct tcp_state conn_state; /* an idle, established connection */
+	struct engines_template from;
 	handle neighbor, path;
 	handle *conns;
 	u32 n;
@@ -52,31 +49,6 @@ static const struct host_ops host_ops = {
 	.data_complete = on_data,
 	.indicate = on_indication,
 };
-
-/* The state of a connection between two engines, as template. */
-static int make_template(struct target_case *c)
-{
-	struct engines_config config = {.n = 1, .timestamps = true, .echo = true};
-	struct engines *es = calloc(1, sizeof(*es));
-	struct engine_end *end;
-	int err;
-
-	if (!es)
-		return -ENOMEM;
-	err = engines_open(es, &config);
-	if (err)
-		return err;
-	engines_idle(es, SETTLE_NS);
-	end = &es->end[ENGINE_SERVER];
-	c->now_ns = es->now_ns;
-	tcp_conn_export(end->engine, end->conns[0], c->now_ns, &c->conn_state);
-	tcp_path_export(end->engine, end->path, &c->path_state);
-	tcp_neighbor_export(end->engine, tcp_path_neighbor(end->engine, end->path), c->now_ns,
-	                    &c->neighbor_state);
-	engines_close(es);
-	free(es);
-	return 0;
-}
 
 static struct target_config config_for(u32 n)
 {
@@ -158,8 +130,8 @@ static int build(struct target_case *c, u32 from, u32 n, bool upload)
 	block_at(&c->list, neighbor)->device = c->neighbor;
 	block_at(&c->list, path)->device = c->path;
 	if (fresh) {
-		c->list.neighbors[0] = c->neighbor_state;
-		c->list.paths[0] = c->path_state;
+		c->list.neighbors[0] = c->from.neighbor;
+		c->list.paths[0] = c->from.path;
 		block_at(&c->list, neighbor)->flags = flags;
 		block_at(&c->list, path)->flags = flags;
 	}
@@ -181,7 +153,7 @@ static int fill_chunk(struct target_case *c, u32 from, u32 n)
 	for (u32 i = 0; err == 0 && i < n; i++) {
 		struct tcp_state *s = &c->list.conns[i];
 
-		*s = c->conn_state;
+		*s = c->from.conn;
 		s->k.local_port = (u16)(1 + (from + i) / HOLD_PORTS);
 		s->k.remote_port = (u16)(1 + (from + i) % HOLD_PORTS);
 	}
@@ -194,9 +166,10 @@ static int fill_chunk(struct target_case *c, u32 from, u32 n)
 
 static int op_fill(struct target_case *c, struct bench_msg *msg)
 {
-	int err = make_template(c);
+	int err = engines_template(&c->from);
 
 	c->n = (u32)msg->v[0];
+	c->now_ns = c->from.now_ns;
 	if (err)
 		return hold_fail(msg, err, "engines in memory, for the template");
 	err = make_target(c, c->n);
@@ -217,8 +190,8 @@ static void turn_round(struct target_case *c)
 		struct tcp_state *s = &c->list.conns[b->state];
 		u32 number = (u32)b->host - 1;
 
-		s->k = c->conn_state.k;
-		s->c = c->conn_state.c;
+		s->k = c->from.conn.k;
+		s->c = c->from.conn.c;
 		s->k.local_port = (u16)(1 + number / HOLD_PORTS);
 		s->k.remote_port = (u16)(1 + number % HOLD_PORTS);
 		b->device = HANDLE_NONE;
@@ -274,7 +247,7 @@ static int op_update(struct target_case *c, struct bench_msg *msg)
 		err = block_list_add(&c->list, NIL, LAYER_NEIGHBOR, true, &neighbor);
 		if (err)
 			break;
-		c->list.neighbors[0].c = c->neighbor_state.c;
+		c->list.neighbors[0].c = c->from.neighbor.c;
 		c->list.neighbors[0].c.next_hop_mac.b[4] = (u8)i;
 		block_at(&c->list, neighbor)->device = c->neighbor;
 		block_at(&c->list, neighbor)->flags = BLOCK_CACHED;

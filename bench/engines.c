@@ -389,3 +389,31 @@ int engines_bulk(struct engines *es, u64 ns, u64 *ret_count, u64 *ret_ns)
 	engines_settle(es);
 	return err;
 }
+
+int engines_template(struct engines_template *ret)
+{
+	enum { SETTLE_NS = 100000000 };
+	struct engines_config config = {.n = 1, .timestamps = true, .echo = true};
+	struct engines *es = calloc(1, sizeof(*es));
+	struct engine_end *end;
+	u32 neighbor;
+	int err;
+
+	if (!es)
+		return -ENOMEM;
+	err = engines_open(es, &config);
+	if (err) {
+		free(es);
+		return err;
+	}
+	engines_idle(es, SETTLE_NS);
+	end = &es->end[ENGINE_SERVER];
+	ret->now_ns = es->now_ns;
+	tcp_conn_export(end->engine, end->conns[0], es->now_ns, &ret->conn);
+	tcp_path_export(end->engine, end->path, &ret->path);
+	neighbor = tcp_path_neighbor(end->engine, end->path);
+	tcp_neighbor_export(end->engine, neighbor, es->now_ns, &ret->neighbor);
+	engines_close(es);
+	free(es);
+	return 0;
+}

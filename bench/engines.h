@@ -67,4 +67,13 @@ void engines_idle(struct engines *es, u64 ns);
 int engines_rr(struct engines *es, u64 ns, u64 *ret_count, u64 *ret_ns) MUST_CHECK;
 int engines_bulk(struct engines *es, u64 ns, u64 *ret_count, u64 *ret_ns) MUST_CHECK;
 
+/* The state of an idle, established connection between two engines, and what it hangs on. */
+struct engines_template {
+	struct neighbor_state neighbor;
+	struct path_state path;
+	struct tcp_state conn;
+	u64 now_ns; /* when it was taken */
+};
+int engines_template(struct engines_template *ret) MUST_CHECK;
+
 #endif
