@@ -269,12 +269,18 @@ static void restore(struct vlan *v, struct vlan_flight *f)
 static void note_untagged(struct vlan *v, const struct block_list *list)
 {
 	struct block_walk w;
+	u32 left = list->n_blocks;
 
-	for (u32 i = block_walk_first(&w, list); i != NIL; i = block_walk_next(&w)) {
+	/* Nobody may have checked it: what was refused on the way is not looked at closely. */
+	for (u32 i = block_walk_first(&w, list); i < list->n_blocks && left--;
+	     i = block_walk_next(&w)) {
 		const struct block *b = block_at(list, i);
 		u32 above = w.parent == NIL ? NIL : v->parents[w.parent];
 		u32 at = vlan_object_find(v, b->layer, b->device);
 
+		if (b->layer >= LAYERS ||
+		    (b->state != NIL && b->state >= block_list_states(list, b->layer)))
+			return;
 		if (at == NIL && b->device != HANDLE_NONE && b->state != NIL) {
 			at = vlan_object_take(v, 0, b->layer, b->host);
 			if (at != NIL) {
