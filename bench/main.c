@@ -44,8 +44,9 @@ static const char *environment(const char *name)
 int main(int argc, char **argv)
 {
 	const struct bench_table tables[] = {
-		bench_move_cases,    bench_wire_cases, bench_engine_cases, bench_target_cases,
-		bench_journal_cases, bench_team_cases, bench_veth_cases,   bench_loss_cases};
+		bench_move_cases,   bench_wire_cases,    bench_engine_cases,
+		bench_target_cases, bench_journal_cases, bench_team_cases,
+		bench_links_cases,  bench_veth_cases,    bench_loss_cases};
 	struct bench_options opt = {.case_prefix = environment("CASE"),
 	                            .goals_path = "bench/goals",
 	                            .pairs = parse_pairs(environment("PAIRS")),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* In place of chimney_load.c and ours_move.c where libchimney is not part of the build: our side of
- * those cases says so, the peers' figures stand alone. */
+/* In place of case_links.c, chimney_load.c and ours_move.c where libchimney is not part of the
+ * build: our side of those cases says so, the peers' figures stand alone. */
+#include "cases.h"
 #include "chimney_load.h"
 #include "ours_move.h"
 
@@ -8,6 +9,11 @@
 #include <stdio.h>
 
 static const char missing[] = "libchimney is not in this build";
+
+static const struct bench_case links_cases[] = {
+	{.name = "team/carrier", .unit = "ms", .no_ours = missing},
+};
+const struct bench_table bench_links_cases = {links_cases, ARRAY_SIZE(links_cases)};
 
 int chimney_server_handle(void *state, struct bench_msg *msg)
 {
