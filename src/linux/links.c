@@ -91,10 +91,11 @@ static void show_lacp(struct links *l)
 {
 	u32 seq = l->shown_seq;
 
+	/* Release and acquire at each word: who sees one of the new words sees the odd number too.
+	 */
 	__atomic_store_n(&l->shown_seq, seq + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (u32 i = 0; i < LACP_WORDS; i++)
-		__atomic_store_n(&l->shown.word[i], l->lacp.word[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&l->shown.word[i], l->lacp.word[i], __ATOMIC_RELEASE);
 	__atomic_store_n(&l->shown_seq, seq + 2, __ATOMIC_RELEASE);
 }
 
@@ -106,8 +107,7 @@ void links_lacp(const struct links *l, struct lacp *ret)
 	do {
 		seq = __atomic_load_n(&l->shown_seq, __ATOMIC_ACQUIRE);
 		for (u32 i = 0; i < LACP_WORDS; i++)
-			copy.word[i] = __atomic_load_n(&l->shown.word[i], __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			copy.word[i] = __atomic_load_n(&l->shown.word[i], __ATOMIC_ACQUIRE);
 	} while ((seq & 1) || seq != __atomic_load_n(&l->shown_seq, __ATOMIC_RELAXED));
 	*ret = copy.lacp;
 }
