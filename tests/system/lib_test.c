@@ -323,7 +323,7 @@ static void neighbor_and_mtu_follow_ip(void **state)
 	                         "neigh replace " PAIR_REMOTE6
 	                         " lladdr 02:00:00:00:00:77 dev " PAIR_IF " nud permanent"),
 	                 0);
-	for (int i = 0; i < 200 && after.updates_sent < before.updates_sent + 2; i++) {
+	for (int i = 0; i < 6000 && after.updates_sent < before.updates_sent + 2; i++) {
 		chimney_context_stats(f.context, &after);
 		usleep(10000);
 	}
@@ -332,7 +332,7 @@ static void neighbor_and_mtu_follow_ip(void **state)
 	assert_int_equal(
 		pair_ip(&net, false, "route replace " PAIR_REMOTE4 "/32 dev " PAIR_IF " mtu 1300"),
 		0);
-	for (int i = 0; i < 200 && after.updates_sent < before.updates_sent + 3; i++) {
+	for (int i = 0; i < 6000 && after.updates_sent < before.updates_sent + 3; i++) {
 		chimney_context_stats(f.context, &after);
 		usleep(10000);
 	}

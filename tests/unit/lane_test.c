@@ -282,15 +282,18 @@ static void pause_ms(u32 ms)
 static void test_idle_lane_sleeps(void **state)
 {
 	struct rig r;
-	u64 before;
+	u64 before, start_ns;
 
 	rig_init(&r, 1000);
 	assert_int_equal(lane_start(r.lane, "idle"), 0);
 	while (!counters(&r).sleeps)
 		pause_ms(1);
 	before = counters(&r).turns;
+	start_ns = lane_now_ns();
 	pause_ms(300);
-	assert_in_range(counters(&r).turns - before, 0, 40);
+	/* Fifty turns a second, however long this thread was away; twice as many are allowed. */
+	assert_in_range(counters(&r).turns - before, 0,
+	                10 + (lane_now_ns() - start_ns) / (10 * NS_PER_MS));
 	lane_stop(r.lane);
 	rig_finish(&r);
 }
