@@ -42,6 +42,11 @@ struct linux_backend {
 
 /* NULL: no descriptor that this process could have. */
 struct linux_conn *backend_conn(struct linux_backend *b, u64 fd);
+
+/* Reads the sockets of up to EXPORT_BATCH moves in one call; *ret is valid until the next. */
+int backend_read(struct linux_backend *b, struct move *const *moves, u32 n,
+                 const struct export_batch **ret) MUST_CHECK;
+
 /* NULL: not managed. */
 struct backend_port *backend_port(struct linux_backend *b, u32 ifindex);
 

@@ -162,15 +162,12 @@ static enum status unread(int err, u64 *ret_detail)
 static void inspect_batch(struct linux_backend *b, struct move *const *moves, u32 n,
                           const struct inspection *now)
 {
-	struct export_batch *read = batch_memory(b->exports);
+	const struct export_batch *read;
 	int err;
 
 	if (n == 0)
 		return;
-	read->n = n;
-	for (u32 i = 0; i < n; i++)
-		read->fd[i] = (u32)moves[i]->conn;
-	err = batch_read(b->exports, b->repair.sys);
+	err = backend_read(b, moves, n, &read);
 	for (u32 i = 0; i < n; i++) {
 		struct move *m = moves[i];
 		int failed = err ? err : read->err[i];

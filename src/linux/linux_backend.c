@@ -185,19 +185,28 @@ static void op_fence_wait(void *impl)
 /* -- freeze, thaw, detach, import ----------------------------------------------------------------
  */
 
+int backend_read(struct linux_backend *b, struct move *const *moves, u32 n,
+                 const struct export_batch **ret)
+{
+	struct export_batch *read = batch_memory(b->exports);
+
+	read->n = n;
+	for (u32 i = 0; i < n; i++)
+		read->fd[i] = (u32)moves[i]->conn;
+	*ret = read;
+	return batch_read(b->exports, b->repair.sys);
+}
+
 /* Reads the sockets that were stopped, all at once, and what is left of each. */
 static void freeze_stopped(struct linux_backend *b, struct move *const *stopped, u32 n,
                            struct buf_pool *pool)
 {
-	struct export_batch *read = batch_memory(b->exports);
+	const struct export_batch *read;
 	int err;
 
 	if (n == 0)
 		return;
-	read->n = n;
-	for (u32 i = 0; i < n; i++)
-		read->fd[i] = (u32)stopped[i]->conn;
-	err = batch_read(b->exports, b->repair.sys);
+	err = backend_read(b, stopped, n, &read);
 	for (u32 i = 0; i < n; i++) {
 		struct move *m = stopped[i];
 		struct frozen_socket socket = {(int)m->conn, backend_conn(b, m->conn),
