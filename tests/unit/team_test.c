@@ -302,6 +302,33 @@ static void query_and_stale_handles(void **state)
 	crew_free(c);
 }
 
+/* R109: every member reaches the application's memory, or none does. */
+static void memory_for_every_member(void **state)
+{
+	static u8 memory[65][64], extra[64];
+	struct crew *c = crew_two(TEAM_HASH_L34);
+	const struct device_ops *ops = c->w->dev.ops;
+	struct device *second = &c->hook[1];
+
+	for (u32 i = 0; i < 64; i++)
+		assert_int_equal(ops->memory_add(c->w->dev.impl, memory[i], 64), 0);
+	assert_int_equal(ops->memory_add(c->w->dev.impl, memory[64], 64), -ENOSPC);
+	for (u32 i = 0; i < 64; i++)
+		assert_int_equal(ops->memory_remove(c->w->dev.impl, memory[i]), 0);
+	assert_int_equal(ops->memory_remove(c->w->dev.impl, memory[0]), -ENOENT);
+	assert_int_equal(ops->memory_add(c->w->dev.impl, NULL, 64), -EINVAL);
+	/* The second refuses: the first has not kept it. */
+	assert_int_equal(second->ops->memory_add(second->impl, extra, 64), 0);
+	assert_int_equal(ops->memory_add(c->w->dev.impl, extra, 64), -EINVAL);
+	assert_int_equal(second->ops->memory_remove(second->impl, extra), 0);
+	assert_int_equal(ops->memory_add(c->w->dev.impl, extra, 64), 0);
+	/* The second cannot give it up: the first has it again. */
+	assert_int_equal(second->ops->memory_remove(second->impl, extra), 0);
+	assert_int_equal(ops->memory_remove(c->w->dev.impl, extra), -ENOENT);
+	assert_int_equal(c->hook[0].ops->memory_remove(c->hook[0].impl, extra), 0);
+	crew_free(c);
+}
+
 /* R39: a switch may deliver a flow to any link. */
 static void frames_by_the_other_link(void **state)
 {
@@ -561,6 +588,7 @@ int main(void)
 		cmocka_unit_test(capabilities_of_all),
 		cmocka_unit_test(one_update_a_member),
 		cmocka_unit_test(query_and_stale_handles),
+		cmocka_unit_test(memory_for_every_member),
 		cmocka_unit_test(frames_by_the_other_link),
 		cmocka_unit_test(members_of_unlike_capacity),
 		cmocka_unit_test(a_member_goes),

@@ -53,9 +53,8 @@ static u32 mirror_block(struct team *t, struct team_op *op, struct team_sub *sub
 {
 	u32 *at = &op->mirror[sub->member][i];
 	const struct block *from = block_at(op->list, i);
-	handle there = block_is_linker(from)
-	                       ? handle_on(t, from->layer, op->object[i], sub->member)
-	                       : HANDLE_NONE; /* only carries others */
+	handle there = block_is_linker(from) ? handle_on(t, from->layer, op->object[i], sub->member)
+	                                     : HANDLE_NONE; /* only carries others */
 	bool state = there != HANDLE_NONE && from->state != NIL;
 	u32 parent = NIL;
 	struct block *b;
@@ -287,9 +286,6 @@ void team_change_went_on(struct team *t, struct team_op *op)
 			remember(t, op, i);
 		else if (op->kind == OP_QUERY)
 			answer_query(t, op, i);
-		else if (op->object[i] != NIL && op->list->blocks[i].layer == LAYER_PATH &&
-		         op->layer == LAYER_PATH)
-			t->paths[op->object[i]].invalid = true;
 	}
 	team_op_complete(t, op);
 }

@@ -15,6 +15,7 @@ enum {
 	OPS_MAX = 6,
 	SUBS_MAX = 2 * TEAM_MEMBERS_MAX, /* of one request: a member may be asked twice */
 	HELD_MAX = 256,                  /* frames for connections that are on their way */
+	REGIONS_MAX = 64,
 	NO_MEMBER = 255,
 };
 
@@ -31,7 +32,6 @@ struct team_path {
 	handle on[TEAM_MEMBERS_MAX];
 	u32 neighbor;
 	u32 refs; /* connections */
-	bool invalid;
 };
 
 struct team_conn {
@@ -102,6 +102,12 @@ struct team_op {
 	void *area_mem[TEAM_MEMBERS_MAX];
 };
 
+/* Memory of the application's that every member reaches. */
+struct team_region {
+	void *base; /* NULL: unused */
+	u64 bytes;
+};
+
 struct held_frame {
 	handle conn;
 	struct rx_frame frame;
@@ -112,7 +118,6 @@ struct team_member {
 	struct device *device;
 	u32 port;
 	u32 priority;
-	struct capabilities caps;
 	u32 first, n; /* its connections */
 	u32 causes;   /* reported, a bit each */
 	u32 down;     /* those that count */
@@ -140,6 +145,7 @@ struct team {
 	bool paused; /* offloads wait: a member is leaving */
 	bool caps_changed;
 	u32 flush_at; /* member that is flushed first */
+	struct team_region region[REGIONS_MAX];
 	struct held_frame held[HELD_MAX];
 	u32 n_held;
 	struct team_stats stats;

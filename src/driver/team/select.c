@@ -129,6 +129,7 @@ static void add_member(const struct team *t, struct capabilities *all,
 void team_capabilities(void *device, struct capabilities *ret)
 {
 	struct team *t = device;
+	struct capabilities caps;
 	bool any = false;
 
 	memset(ret, 0, sizeof(*ret));
@@ -137,11 +138,11 @@ void team_capabilities(void *device, struct capabilities *ret)
 
 		if (!member->usable || (t->config.mode == TEAM_ACTIVE_BACKUP && m != t->active))
 			continue;
-		member->device->ops->capabilities(member->device->impl, &member->caps);
+		member->device->ops->capabilities(member->device->impl, &caps);
 		if (any)
-			add_member(t, ret, &member->caps);
+			add_member(t, ret, &caps);
 		else
-			*ret = member->caps;
+			*ret = caps;
 		any = true;
 	}
 	/* Calls that travel in a request would have to be split with it: posted after it instead.

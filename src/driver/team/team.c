@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* A team in its memory, and as a device. */
+#include <errno.h>
+
 #include "driver/team/internal.h"
 
 enum { LINE = 64, DEFAULT_LIST = 512 };
@@ -92,6 +94,76 @@ static struct host_side attach(void *device, struct host_side host)
 	return before;
 }
 
+static struct team_region *region_of(struct team *t, const void *base)
+{
+	for (u32 i = 0; i < REGIONS_MAX; i++)
+		if (t->region[i].base == base)
+			return &t->region[i];
+	return NULL;
+}
+
+/* Posted calls move with their connections, so every member reaches the memory, or none does. */
+static int members_add(struct team *t, u32 n, void *base, u64 bytes)
+{
+	for (u32 i = 0; i < n; i++) {
+		struct device *d = t->member[i].device;
+		int err = d->ops->memory_add(d->impl, base, bytes);
+
+		if (!err)
+			continue;
+		while (i-- > 0) {
+			d = t->member[i].device;
+			(void)d->ops->memory_remove(d->impl, base); /* nothing names it yet */
+		}
+		return err;
+	}
+	return 0;
+}
+
+static int members_remove(struct team *t, u32 n, const struct team_region *r)
+{
+	for (u32 i = 0; i < n; i++) {
+		struct device *d = t->member[i].device;
+		int err = d->ops->memory_remove(d->impl, r->base);
+
+		if (!err)
+			continue;
+		(void)members_add(t, i, r->base, r->bytes); /* there was room until now */
+		return err;
+	}
+	return 0;
+}
+
+static int memory_add(void *device, void *base, u64 bytes)
+{
+	struct team *t = device;
+	struct team_region *r = region_of(t, NULL);
+	int err;
+
+	if (!base)
+		return -EINVAL;
+	if (!r)
+		return -ENOSPC;
+	err = members_add(t, t->config.n_members, base, bytes);
+	if (!err)
+		*r = (struct team_region){base, bytes};
+	return err;
+}
+
+static int memory_remove(void *device, void *base)
+{
+	struct team *t = device;
+	struct team_region *r = base ? region_of(t, base) : NULL;
+	int err;
+
+	if (!r)
+		return -ENOENT;
+	err = members_remove(t, t->config.n_members, r);
+	if (!err)
+		r->base = NULL;
+	return err;
+}
+
 static const struct device_ops ops = {
 	.attach = attach,
 	.capabilities = team_capabilities,
@@ -99,6 +171,8 @@ static const struct device_ops ops = {
 	.transfer = team_transfer,
 	.upload = team_upload,
 	.commit = team_commit,
+	.memory_add = memory_add,
+	.memory_remove = memory_remove,
 };
 
 struct device team_device(struct team *t)
