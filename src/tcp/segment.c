@@ -37,6 +37,13 @@ void ack_challenge(struct tcp_engine *e, struct tcp_conn *c)
 	ack_now(e, c);
 }
 
+/* A TS.Recent of 0 is none: a kernel that took a connection back knows none until it hears the
+ * peer, and may have been left again by then. As in Linux. */
+static bool is_older(const struct tcp_conn *c, const struct segment *s)
+{
+	return c->ts_recent && (s32)(s->w.options.ts_val - c->ts_recent) < 0;
+}
+
 /* RFC 7323 5.3 R1 to R3. False: dropped. */
 static bool check_timestamp(struct tcp_engine *e, struct tcp_conn *c, const struct segment *s)
 {
@@ -46,7 +53,7 @@ static bool check_timestamp(struct tcp_engine *e, struct tcp_conn *c, const stru
 		segment_drop(e, TCP_DROP_NO_TIMESTAMP);
 		return false;
 	}
-	if (likely((s32)(s->w.options.ts_val - c->ts_recent) >= 0))
+	if (likely(!is_older(c, s)))
 		return true;
 	if (e->now_ns - c->ts_recent_at_ns > ts_recent_max_age_ns)
 		return true;
@@ -206,8 +213,7 @@ static bool is_predicted(const struct tcp_conn *c, const struct segment *s)
 		return false;
 	if (!(c->options & TCP_OPT_TIMESTAMPS))
 		return true;
-	return (s->w.options.present & WIRE_OPT_TIMESTAMPS) &&
-	       (s32)(s->w.options.ts_val - c->ts_recent) >= 0;
+	return (s->w.options.present & WIRE_OPT_TIMESTAMPS) && !is_older(c, s);
 }
 
 bool segment_input(struct tcp_engine *e, struct tcp_conn *c, struct segment *s, u32 buf)

@@ -316,6 +316,25 @@ static void test_paws(void **state)
 	script_end(&s);
 }
 
+/* A connection that comes without a TS.Recent takes the peer's clock wherever it stands: a value of
+ * the upper half is no older than none. */
+static void test_no_ts_recent(void **state)
+{
+	struct script s;
+
+	script_init(&s);
+	s.state.k.options = TCP_OPT_TIMESTAMPS;
+	s.state.d.ts_recent = 0;
+	script_start(&s);
+	IN(&s, .seq = 0, .len = 100, .ts_val = 0x90000000);
+	assert_int_equal(script_dropped(&s, TCP_DROP_PAWS), 0);
+	assert_int_equal(tcp_recv_pending(s.e, s.conn), 100);
+	assert_int_equal(script_conn(&s)->ts_recent, 0x90000000);
+	IN(&s, .seq = 100, .len = 100, .ts_val = 0x8fffffff);
+	assert_int_equal(script_dropped(&s, TCP_DROP_PAWS), 1);
+	script_end(&s);
+}
+
 /* RFC7323-4.3a: the echo of an ACK of two is the first one's value. */
 static void test_echo_of_two(void **state)
 {
@@ -477,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_beyond_window_is_cut),
 		cmocka_unit_test(test_duplicate_is_reported),
 		cmocka_unit_test(test_paws),
+		cmocka_unit_test(test_no_ts_recent),
 		cmocka_unit_test(test_echo_of_two),
 		cmocka_unit_test(test_rst),
 		cmocka_unit_test(test_syn),
